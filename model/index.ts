@@ -1,0 +1,12 @@
+/** The words of Asof. A definitions module imports from here and from nowhere else. */
+export * from './condition.ts'
+export * from './entity.ts'
+export * from './errors.ts'
+export * from './feature.ts'
+export * from './gate.ts'
+export * from './group.ts'
+export * from './service.ts'
+export * from './source.ts'
+export * from './store.ts'
+export * from './time.ts'
+export * from './bound.ts'

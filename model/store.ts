@@ -1,0 +1,49 @@
+/** A store's definitions: everything that a definitions module exports, checked as a whole. */
+import { InputError } from './errors.ts'
+import type { FeatureGroup } from './group.ts'
+import type { FeatureService } from './service.ts'
+
+export interface Definitions {
+  readonly groups: ReadonlyMap<string, FeatureGroup>
+  readonly services: ReadonlyMap<string, FeatureService>
+}
+
+const kindOf = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined
+
+/** Gathers groups and services from a module's exports; arrays and plain objects of them are looked into. */
+export function collectDefinitions(exports: Readonly<Record<string, unknown>>): Definitions {
+  const groups = new Map<string, FeatureGroup>()
+  const services = new Map<string, FeatureService>()
+  const visit = (value: unknown): void => {
+    const kind = kindOf(value)
+    if (kind === 'feature_group') add(groups, (value as FeatureGroup).id, value as FeatureGroup, 'feature group')
+    else if (kind === 'feature_service') add(services, (value as FeatureService).name, value as FeatureService, 'feature service')
+    else if (Array.isArray(value)) value.forEach(visit)
+  }
+  Object.values(exports).forEach(visit)
+  checkSameName([...groups.values()].map((group) => group.entity), 'entity')
+  checkSameName([...groups.values()].map((group) => group.source), 'source')
+  return { groups, services }
+}
+
+function add<T>(into: Map<string, T>, id: string, value: T, what: string): void {
+  const there = into.get(id)
+  if (there !== undefined && there !== value) {
+    throw new InputError(`${what} ${id} is defined twice. Give one of them another name or version.`, { id })
+  }
+  into.set(id, value)
+}
+
+/** One name means one thing: two entities or sources of the same name must be the same definition. */
+function checkSameName(things: readonly { name: string }[], what: string): void {
+  const seen = new Map<string, string>()
+  for (const thing of things) {
+    const text = JSON.stringify(thing)
+    const there = seen.get(thing.name)
+    if (there !== undefined && there !== text) {
+      throw new InputError(`${what} ${thing.name} is defined twice, differently. Give one of them another name.`)
+    }
+    seen.set(thing.name, text)
+  }
+}

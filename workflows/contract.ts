@@ -1,0 +1,115 @@
+/**
+ * The activity contract: what workflows ask for. The workflow room owns it, `activities/` implements it.
+ *
+ * One object in, one object out, all references and counts: a run's plan is a file beside the table and Temporal
+ * carries its path, so that ten years of hourly intervals fit into every payload. Instants are ISO strings in UTC.
+ */
+
+/** What a person types into the Temporal UI. */
+export interface BackfillInput {
+  /** Id of a registered feature group, such as `airport_delays_v1`. */
+  group: string
+  /** Exclusive start: a day such as `2001-01-08` (midnight UTC) or an instant with its zone. */
+  from: string
+  /** Inclusive end, written the same way. */
+  to: string
+  /** Compute all intervals of the range again, not only those that are missing. */
+  rewrite?: boolean
+}
+
+/** Names a run in every activity. */
+export interface RunRef {
+  runId: string
+  group: string
+  /** Where the plan lies. */
+  planPath: string
+}
+
+export interface PlannedRun extends RunRef {
+  table: string
+  fingerprint: string
+  /** Intervals that the run computes; 0 means that nothing is missing. */
+  intervals: number
+  /** Intervals of the asked range that are published already and stay as they are. */
+  alreadyPublished: number
+  chunks: number
+  sourceFiles: number
+  sourceBytes: number
+  from: string
+  to: string
+  /** The snapshot of `main` that the run builds on; null for a table without one. */
+  online: boolean
+}
+
+export interface ComputedChunk {
+  rows: number
+  files: number
+  bytes: number
+}
+
+export interface StagedRun {
+  branch: string
+  /** Snapshot ids do not fit a JavaScript number: decimal text everywhere. */
+  snapshotId: string
+  /** `main` when the branch was cut; null when the table had none. */
+  baseSnapshotId: string | null
+  rows: number
+  files: number
+}
+
+export interface GateOutcome {
+  name: string
+  verdict: 'pass' | 'warn' | 'block'
+  sentence: string
+}
+
+export interface Judgement {
+  verdict: 'pass' | 'warn' | 'block'
+  gates: GateOutcome[]
+}
+
+export interface Override {
+  name: string
+  reason: string
+}
+
+export interface PublishedRun {
+  snapshotId: string
+  sequenceNumber: number
+  publishedAt: string
+}
+
+export interface MaterializeInput {
+  group: string
+  /** Load every entity's value again, not only those touched since the last load. */
+  full?: boolean
+}
+
+export interface MaterializedGroup {
+  snapshotId: string | null
+  entities: number
+  tombstones: number
+  /** Entities looked at: those touched since the last complete load, or all. */
+  considered: number
+}
+
+export interface Activities {
+  /** Reads definitions, registry and ledger; decides what to compute; writes the plan file; opens the run. */
+  planBackfill(input: BackfillInput & { runId: string; workflowId: string }): Promise<PlannedRun>
+  /** Computes one chunk of intervals into Parquet under the run's own prefix. A chunk that is there is not computed again. */
+  computeChunk(input: RunRef & { chunk: number }): Promise<ComputedChunk>
+  /** Cuts the run's branch from `main` and commits all chunks to it. Fails with `Overtaken` where another run has published intervals of this one. */
+  stageRun(input: RunRef): Promise<StagedRun>
+  /** Runs the gates over the staged rows. */
+  judgeRun(input: RunRef & { staged: StagedRun }): Promise<Judgement>
+  /** Moves `main` to the judged snapshot, in one commit. Fails with `ConflictError` where `main` or the branch has moved. */
+  publishRun(input: RunRef & { staged: StagedRun; override?: Override }): Promise<PublishedRun>
+  /** Loads the winners of the published table into the online store. */
+  materializeGroup(input: MaterializeInput): Promise<MaterializedGroup>
+  /** Closes the run in the registry. */
+  recordRun(input: RunRef & { outcome: 'published' | 'nothing_to_do'; published?: PublishedRun }): Promise<void>
+  /** Takes everything back that is not published: branch, staged files, and says so in the registry. Idempotent. */
+  abandonRun(input: { runId: string; group: string; outcome: 'aborted' | 'failed' | 'cancelled'; reason: string }): Promise<void>
+  /** Says in the registry that a gate holds the run. */
+  parkRun(input: RunRef): Promise<void>
+}

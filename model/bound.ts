@@ -16,7 +16,10 @@ export interface BoundGroup {
 }
 
 /** A table's columns in order: keys, `event_timestamp`, `created_timestamp`, `run_id`, features. */
-export function tableColumns({ keys, features }: BoundGroup): { name: string; type: FeatureType; required: boolean }[] {
+export function tableColumns({
+  keys,
+  features,
+}: BoundGroup): { name: string; type: FeatureType; required: boolean }[] {
   return [
     ...keys.map(({ name, type }) => ({ name, type, required: true })),
     { name: 'event_timestamp', type: 'timestamp', required: true },

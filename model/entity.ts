@@ -1,6 +1,6 @@
 /** Entities: what features describe, named by one or more typed join keys. */
 import { z } from 'zod'
-import { identifier, parseDefinition } from './validate.ts'
+import { identifier, labelOf, parseDefinition } from './validate.ts'
 
 export const keyTypes = ['string', 'int64', 'int32'] as const
 export type KeyType = (typeof keyTypes)[number]
@@ -32,6 +32,6 @@ export function entity<const Keys extends Record<string, KeyType>>(definition: {
   description?: string
   keys: Keys
 }): Entity<Keys> {
-  parseDefinition(schema, definition, `entity ${String(definition?.name)}`)
+  parseDefinition(schema, definition, labelOf('entity', definition))
   return Object.freeze({ kind: 'entity' as const, ...definition })
 }

@@ -10,7 +10,15 @@
 import type { Condition } from './condition.ts'
 import type { Duration } from './time.ts'
 
-export const featureTypes = ['boolean', 'int32', 'int64', 'float32', 'float64', 'string', 'timestamp'] as const
+export const featureTypes = [
+  'boolean',
+  'int32',
+  'int64',
+  'float32',
+  'float64',
+  'string',
+  'timestamp',
+] as const
 export type FeatureType = (typeof featureTypes)[number]
 
 export const aggregates = ['count', 'sum', 'mean', 'min', 'max', 'share'] as const

@@ -44,7 +44,8 @@ export const inRange = <const Feature extends string>(
 ): Gate<Feature> => gate('in_range', feature, { min, max }, options)
 
 /** No two rows share their keys, event timestamp and created timestamp. */
-export const uniqueRows = (options?: GateOptions): Gate<never> => gate<never>('unique_rows', null, {}, options)
+export const uniqueRows = (options?: GateOptions): Gate<never> =>
+  gate<never>('unique_rows', null, {}, options)
 
 /**
  * Rows per interval, against the mean of the `last` intervals published before the run's: at least `min` and at most

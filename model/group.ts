@@ -6,7 +6,7 @@ import { aggregates, type AggregateFeature } from './feature.ts'
 import { gateKinds, gateName, type Gate } from './gate.ts'
 import type { Source } from './source.ts'
 import { durationMs, type Duration } from './time.ts'
-import { identifier, parseDefinition } from './validate.ts'
+import { identifier, labelOf, parseDefinition } from './validate.ts'
 
 export interface FeatureGroup<Feature extends string = string> {
   readonly kind: 'feature_group'
@@ -115,7 +115,7 @@ const schema = z.strictObject({
 export function featureGroup<const Features extends Record<string, AggregateFeature>>(
   definition: FeatureGroupDefinition<Features>,
 ): FeatureGroup<Extract<keyof Features, string>> {
-  const what = `feature group ${String(definition?.name)}_v${String(definition?.version)}`
+  const what = labelOf('feature group', definition)
   parseDefinition(schema, definition, what)
   const { entity, source, features } = definition
   const group: FeatureGroup<Extract<keyof Features, string>> = {
@@ -139,7 +139,7 @@ export function featureGroup<const Features extends Record<string, AggregateFeat
       for (const name of names) {
         if (!Object.hasOwn(features, name)) throw unknownFeature(what, name, features)
       }
-      return { group: group as FeatureGroup, features: names }
+      return { group, features: names }
     },
   }
   checkNames(group, what)
@@ -167,7 +167,9 @@ function checkNames(group: FeatureGroup, what: string): void {
   }
   for (const key of Object.keys(group.entity.keys)) {
     if ((reservedColumns as readonly string[]).includes(key)) {
-      throw new InputError(`${what}: key ${key} of entity ${group.entity.name} is a reserved name. Give it another one.`)
+      throw new InputError(
+        `${what}: key ${key} of entity ${group.entity.name} is a reserved name. Give it another one.`,
+      )
     }
   }
 }
@@ -187,7 +189,9 @@ function checkGates(group: FeatureGroup, what: string): void {
       throw new InputError(`${what}: gate ${name}: max ${max} is not a share. Use a number from 0 to 1.`)
     }
     if (last !== undefined && !(Number.isInteger(last) && last >= 1)) {
-      throw new InputError(`${what}: gate ${name}: last ${last} is not a number of intervals. Use a whole number from 1.`)
+      throw new InputError(
+        `${what}: gate ${name}: last ${last} is not a number of intervals. Use a whole number from 1.`,
+      )
     }
     if (seen.has(name)) throw new InputError(`${what}: gate ${name} is there twice. Keep one.`)
     seen.add(name)

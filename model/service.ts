@@ -1,7 +1,7 @@
 /** Feature services: the features of one model, over several groups, for training and serving alike. */
 import { InputError } from './errors.ts'
 import type { FeatureSelection } from './group.ts'
-import { identifier, parseDefinition } from './validate.ts'
+import { identifier, labelOf, parseDefinition } from './validate.ts'
 import { z } from 'zod'
 
 export interface FeatureService {
@@ -24,7 +24,7 @@ const schema = z.object({
  * featureService({ name: 'delay_model_v1', features: [airportDelays.pick('mean_delay_24h')] })
  */
 export function featureService(definition: Omit<FeatureService, 'kind'>): FeatureService {
-  const what = `feature service ${String(definition?.name)}`
+  const what = labelOf('feature service', definition)
   parseDefinition(schema, definition, what)
   const seen = new Set<string>()
   for (const { group, features } of definition.features) {

@@ -7,7 +7,7 @@
 import { z } from 'zod'
 import { InputError } from './errors.ts'
 import { durationMs, parseInstant, type Duration } from './time.ts'
-import { identifier, parseDefinition } from './validate.ts'
+import { identifier, labelOf, parseDefinition } from './validate.ts'
 
 /** A path that is read from the environment where the definitions run, with an optional default. */
 export interface EnvPath {
@@ -71,7 +71,7 @@ const schema = z.strictObject({
 const fileSource =
   (format: FileFormat) =>
   (definition: SourceDefinition): Source => {
-    parseDefinition(schema, definition, `source ${String(definition?.name)}`)
+    parseDefinition(schema, definition, labelOf('source', definition))
     return Object.freeze({ kind: 'source' as const, format, ...definition })
   }
 

@@ -17,13 +17,21 @@ export function collectDefinitions(exports: Readonly<Record<string, unknown>>): 
   const services = new Map<string, FeatureService>()
   const visit = (value: unknown): void => {
     const kind = kindOf(value)
-    if (kind === 'feature_group') add(groups, (value as FeatureGroup).id, value as FeatureGroup, 'feature group')
-    else if (kind === 'feature_service') add(services, (value as FeatureService).name, value as FeatureService, 'feature service')
+    if (kind === 'feature_group')
+      add(groups, (value as FeatureGroup).id, value as FeatureGroup, 'feature group')
+    else if (kind === 'feature_service')
+      add(services, (value as FeatureService).name, value as FeatureService, 'feature service')
     else if (Array.isArray(value)) value.forEach(visit)
   }
   Object.values(exports).forEach(visit)
-  checkSameName([...groups.values()].map((group) => group.entity), 'entity')
-  checkSameName([...groups.values()].map((group) => group.source), 'source')
+  checkSameName(
+    [...groups.values()].map((group) => group.entity),
+    'entity',
+  )
+  checkSameName(
+    [...groups.values()].map((group) => group.source),
+    'source',
+  )
   return { groups, services }
 }
 
@@ -42,7 +50,9 @@ function checkSameName(things: readonly { name: string }[], what: string): void 
     const text = JSON.stringify(thing)
     const there = seen.get(thing.name)
     if (there !== undefined && there !== text) {
-      throw new InputError(`${what} ${thing.name} is defined twice, differently. Give one of them another name.`)
+      throw new InputError(
+        `${what} ${thing.name} is defined twice, differently. Give one of them another name.`,
+      )
     }
     seen.set(thing.name, text)
   }

@@ -20,7 +20,7 @@ export function durationMs(duration: string, what = 'duration'): number {
   if (!match) {
     throw new InputError(
       `${what}: ${JSON.stringify(duration)} is not a duration. Write a whole number and a unit: s, m, h, d or w, such as '15m' or '7d'.`,
-      { value: String(duration) },
+      { value: duration },
     )
   }
   return Number(match[1]) * unitInMs[match[2] as DurationUnit]
@@ -44,7 +44,7 @@ export function parseInstant(text: string, what = 'instant'): EpochMs {
   if (Number.isNaN(ms) || rolled) {
     throw new InputError(
       `${what}: ${JSON.stringify(text)} is not an instant. Write a day such as 2001-01-08 (midnight UTC), or a time with its zone such as 2001-01-08T06:00:00Z.`,
-      { value: String(text) },
+      { value: text },
     )
   }
   return ms

@@ -10,6 +10,15 @@ export const identifier = z
     'a name is made of lower-case letters, digits and underscores, starts with a letter and has at most 63 characters',
   )
 
+/** `entity airport`, as errors name a definition that may not even be an object. */
+export function labelOf(kind: string, definition: unknown): string {
+  const name: unknown =
+    typeof definition === 'object' && definition !== null && 'name' in definition
+      ? definition.name
+      : undefined
+  return `${kind} ${typeof name === 'string' ? name : JSON.stringify(name)}`
+}
+
 /** Parses a definition or throws an InputError that names the thing, the field and the value. */
 export function parseDefinition<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value)
@@ -17,7 +26,8 @@ export function parseDefinition<T>(schema: z.ZodType<T>, value: unknown, what: s
   const sentences = result.error.issues.slice(0, 5).map((issue) => {
     const field = issue.path.map(String).join('.')
     const given = issue.path.reduce<unknown>(
-      (at, key) => (at === null || typeof at !== 'object' ? undefined : (at as Record<PropertyKey, unknown>)[key]),
+      (at, key) =>
+        at === null || typeof at !== 'object' ? undefined : (at as Record<PropertyKey, unknown>)[key],
       value,
     )
     const shown = given === undefined || typeof given === 'object' ? '' : ` (given: ${JSON.stringify(given)})`

@@ -37,7 +37,7 @@ export interface PlannedRun extends RunRef {
   sourceBytes: number
   from: string
   to: string
-  /** The snapshot of `main` that the run builds on; null for a table without one. */
+  /** Whether the group's values are served. */
   online: boolean
 }
 
@@ -107,9 +107,16 @@ export interface Activities {
   /** Loads the winners of the published table into the online store. */
   materializeGroup(input: MaterializeInput): Promise<MaterializedGroup>
   /** Closes the run in the registry. */
-  recordRun(input: RunRef & { outcome: 'published' | 'nothing_to_do'; published?: PublishedRun }): Promise<void>
+  recordRun(
+    input: RunRef & { outcome: 'published' | 'nothing_to_do'; published?: PublishedRun },
+  ): Promise<void>
   /** Takes everything back that is not published: branch, staged files, and says so in the registry. Idempotent. */
-  abandonRun(input: { runId: string; group: string; outcome: 'aborted' | 'failed' | 'cancelled'; reason: string }): Promise<void>
+  abandonRun(input: {
+    runId: string
+    group: string
+    outcome: 'aborted' | 'failed' | 'cancelled'
+    reason: string
+  }): Promise<void>
   /** Says in the registry that a gate holds the run. */
   parkRun(input: RunRef): Promise<void>
 }

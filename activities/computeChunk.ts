@@ -1,0 +1,78 @@
+/** Computes one chunk of intervals into Parquet files under the attempt's own prefix. */
+import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { writeDataFiles } from '../iceberg/index.ts'
+import { InputError } from '../model/index.ts'
+import { bindSource, computeRange, type SourceFile } from '../offline/index.ts'
+import type { Activities } from '../workflows/contract.ts'
+import type { ActivityDeps } from './deps.ts'
+import { groupOf } from './groupOf.ts'
+import { withHeartbeat } from './heartbeat.ts'
+import { chunkPathOf, dataFolder, readJsonFile, writeOnce, type ChunkFile, type RunPlan } from './runFiles.ts'
+
+/** A chunk whose file is there was computed by an attempt before this one and is taken as it is. */
+export const computeChunk =
+  (deps: ActivityDeps): Activities['computeChunk'] =>
+  ({ group: id, planPath, chunk }) =>
+    withHeartbeat(async (signal, note) => {
+      const chunkPath = chunkPathOf(planPath, chunk)
+      if (!(await deps.fileIO.exists(chunkPath))) {
+        const plan = await readJsonFile<RunPlan>(deps.fileIO, planPath)
+        note({ chunk, step: 'computing' })
+        await writeOnce(deps.fileIO, chunkPath, await compute(deps, plan, id, chunk, signal))
+      }
+      const { rows, bytes, files } = await readJsonFile<ChunkFile>(deps.fileIO, chunkPath)
+      return { rows, bytes, files: files.length }
+    })
+
+async function compute(
+  deps: ActivityDeps,
+  plan: RunPlan,
+  id: string,
+  chunk: number,
+  signal: AbortSignal,
+): Promise<ChunkFile> {
+  const { bound, group, table } = await groupOf(deps, id)
+  const range = plan.chunks[chunk]
+  if (range === undefined)
+    throw new InputError(`Run ${plan.runId} has no chunk ${chunk}; its plan has ${plan.chunks.length}.`)
+  await refuseChangedFiles(group.source.name, plan.sourceFiles)
+  const connection = await deps.duckdb.connect()
+  try {
+    const relation = await bindSource(connection, group.source, plan.sourceFiles)
+    const into = `chunk_${randomUUID().replaceAll('-', '')}`
+    const { rows } = await computeRange(connection, {
+      bound,
+      relation,
+      range,
+      runId: plan.runId,
+      into,
+      signal,
+    })
+    await refuseChangedFiles(group.source.name, plan.sourceFiles)
+    const files = await writeDataFiles(connection, {
+      schema: table.schema,
+      spec: table.spec,
+      relation: into,
+      orderBy: [...bound.keys.map(({ name }) => name), 'event_timestamp'],
+      directory: `${dataFolder(table.location, plan.runId)}/${plan.planId}/${String(chunk).padStart(5, '0')}-${randomUUID().slice(0, 8)}`,
+      localPath: (location) => deps.fileIO.localPath(location),
+    })
+    return { rows, files, bytes: files.reduce((sum, file) => sum + Number(file.fileSizeInBytes), 0) }
+  } finally {
+    connection.closeSync()
+  }
+}
+
+/** A run computes from the files that its plan saw, or fails: half of it from other data would be nobody's meaning. */
+async function refuseChangedFiles(source: string, files: readonly SourceFile[]): Promise<void> {
+  for (const { path, size, modifiedMs } of files) {
+    const now = await stat(path).catch(() => null)
+    if (now === null || now.size !== size || now.mtimeMs !== modifiedMs) {
+      throw new InputError(
+        `Source ${source}: ${path} ${now === null ? 'has disappeared' : 'has changed'} since the run was planned. Run it again once the source is at rest.`,
+        { source, path },
+      )
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * The one place that turns errors into Temporal failures: by what can be done about them, never by their text.
+ *
+ * What a person must change and what starting again cures is not retried by Temporal; everything else is.
+ */
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { CommitConflict } from '../iceberg/index.ts'
+import { AsofError, type ErrorContext } from '../model/index.ts'
+
+/** Another run published intervals that this one wants to publish. */
+export class Overtaken extends AsofError {
+  readonly remedy = 'start-again'
+}
+
+export function toFailure(error: unknown): unknown {
+  if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error
+  if (error instanceof CommitConflict) return failure(error.message, 'ConflictError', true, error, {})
+  if (error instanceof AsofError) {
+    return failure(error.message, error.name, error.remedy !== 'retry', error, error.context)
+  }
+  return error
+}
+
+function failure(
+  message: string,
+  type: string,
+  nonRetryable: boolean,
+  cause: Error,
+  context: ErrorContext,
+): ApplicationFailure {
+  return ApplicationFailure.create({ message, type, nonRetryable, cause, details: [context] })
+}

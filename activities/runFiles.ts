@@ -1,0 +1,85 @@
+/**
+ * A run's files beside its table. Temporal carries their paths, never what is in them.
+ *
+ * ```
+ * <table>/runs/<run>/<plan>/plan.json        what the run computes, and from which source files
+ * <table>/runs/<run>/<plan>/chunk-00007.json the data files of one computed chunk: its existence says "done"
+ * <table>/data/<run>/<plan>/<attempt>/…      the data files; a failed attempt's are swept when the run closes
+ * <table>/ledger/<run>-<plan>.json           intervals, fingerprint and run, written before the commit; kept for ever
+ * <table>/loads/<run>.<online store>.json    when the run's rows were first loaded; written once, kept for ever
+ * ```
+ */
+import { FileExists, parseJson, stringifyJson, type DataFile, type FileIO } from '../iceberg/index.ts'
+import type { IntervalRange } from '../model/index.ts'
+import type { SourceFile } from '../offline/index.ts'
+
+export interface RunPlan {
+  readonly runId: string
+  /** One run plans again after a `retry` or when it was overtaken; each plan has files of its own. */
+  readonly planId: string
+  readonly group: string
+  readonly fingerprint: string
+  readonly cadenceMs: number
+  readonly chunks: readonly IntervalRange[]
+  /** What is computed, and replaced in the table. */
+  readonly ranges: readonly IntervalRange[]
+  /** The files that the plan saw; one that changes under the run fails it. */
+  readonly sourceFiles: readonly SourceFile[]
+  /** Runs whose intervals this plan knowingly replaces; any other run's make it overtaken. */
+  readonly replaces: readonly string[]
+}
+
+export interface LedgerFile {
+  readonly runId: string
+  readonly group: string
+  readonly fingerprint: string
+  readonly cadenceMs: number
+  readonly ranges: readonly IntervalRange[]
+}
+
+export interface ChunkFile {
+  readonly rows: number
+  readonly bytes: number
+  readonly files: readonly DataFile[]
+}
+
+/** Keys of a staged snapshot's summary. */
+export const summaryKeys = { run: 'asof.run-id', plan: 'asof.plan-id', ledger: 'asof.ledger' } as const
+
+export const branchOf = (runId: string) => `run-${runId}`
+export const runFolder = (tableLocation: string, runId: string) => `${tableLocation}/runs/${runId}`
+export const dataFolder = (tableLocation: string, runId: string) => `${tableLocation}/data/${runId}`
+export const planPathOf = (tableLocation: string, runId: string, planId: string) =>
+  `${runFolder(tableLocation, runId)}/${planId}/plan.json`
+export const chunkPathOf = (planPath: string, chunk: number) =>
+  planPath.replace(/plan\.json$/, `chunk-${String(chunk).padStart(5, '0')}.json`)
+export const ledgerPathOf = (tableLocation: string, { runId, planId }: RunPlan) =>
+  `${tableLocation}/ledger/${runId}-${planId}.json`
+export const loadPathOf = (tableLocation: string, runId: string, store: string) =>
+  `${tableLocation}/loads/${runId}.${store}.json`
+
+/** Writes a file that never changes; one that is there already stays. Returns whether this call wrote it. */
+export async function writeOnce(fileIO: FileIO, location: string, value: unknown): Promise<boolean> {
+  try {
+    await fileIO.writeExclusive(location, new TextEncoder().encode(stringifyJson(value)))
+    return true
+  } catch (error) {
+    if (error instanceof FileExists) return false
+    throw error
+  }
+}
+
+export async function readJsonFile<T>(fileIO: FileIO, location: string): Promise<T> {
+  return parseJson(new TextDecoder().decode(await fileIO.read(location))) as T
+}
+
+/** Deletes everything below a folder, except what `keep` holds. */
+export async function deleteBelow(
+  fileIO: FileIO,
+  folder: string,
+  keep: ReadonlySet<string> = new Set(),
+): Promise<void> {
+  for await (const location of fileIO.list(folder)) {
+    if (!keep.has(location)) await fileIO.delete(location)
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Which published row an entity is served (rules 4 and 9): of its rows whose created timestamp is not null the one
+ * with the greatest event timestamp, then the greatest created timestamp, then the greatest run id.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import {
+  planScan,
+  quoteIdentifier,
+  readDataFiles,
+  type DataFile,
+  type Snapshot,
+  type Table,
+} from '../iceberg/index.ts'
+import type { BoundGroup } from '../model/index.ts'
+import { query } from '../offline/index.ts'
+
+export interface WinnersRequest {
+  readonly table: Table
+  readonly bound: BoundGroup
+  readonly snapshot: Snapshot
+  /** The snapshot of the store's last complete load, or null to look at every entity. */
+  readonly since: Snapshot | null
+  readonly localPath: (location: string) => string
+  /** Name of the temporary table that is made. */
+  readonly into: string
+}
+
+/**
+ * Makes a temporary table with one row per touched entity: its keys and `winner`, a struct of its served row, which is
+ * null where the entity has no row any more. Memory is bounded by the number of touched entities.
+ */
+export async function selectWinners(connection: DuckDBConnection, request: WinnersRequest): Promise<number> {
+  const { table, bound, snapshot, since, localPath, into } = request
+  const keys = bound.keys.map(({ name }) => quoteIdentifier(name))
+  const features = bound.features.map(({ name }) => quoteIdentifier(name))
+  const now = await planScan(table, { snapshotId: snapshot.snapshotId })
+  const rows = (files: readonly DataFile[]) =>
+    readDataFiles({ schema: table.schema, files: [...files], localPath })
+  const row = ['event_timestamp', ...features].map((column) => `${column} := ${column}`).join(', ')
+  const winners = `SELECT ${keys.join(', ')}, arg_max(struct_pack(${row}), (event_timestamp, created_timestamp, run_id)) AS winner
+    FROM ${rows(now.files)} WHERE created_timestamp IS NOT NULL GROUP BY ALL`
+  const touched = since === null ? null : await touchedFiles(table, since, now.files)
+  const sql =
+    touched === null
+      ? winners
+      : `WITH touched AS (SELECT DISTINCT ${keys.join(', ')} FROM ${rows(touched)})
+         SELECT ${keys.join(', ')}, winner FROM touched LEFT JOIN (${winners}) USING (${keys.join(', ')})`
+  await connection.run(`CREATE TEMP TABLE ${quoteIdentifier(into)} AS ${sql}`)
+  const [count] = await query(connection, `SELECT count(*) AS entities FROM ${quoteIdentifier(into)}`)
+  return Number(count?.['entities'])
+}
+
+/** Files that came or went between two snapshots: whoever has a row in one of them is touched. */
+async function touchedFiles(table: Table, since: Snapshot, now: readonly DataFile[]): Promise<DataFile[]> {
+  const before = (await planScan(table, { snapshotId: since.snapshotId })).files
+  const paths = (files: readonly DataFile[]) => new Set(files.map(({ filePath }) => filePath))
+  const [old, current] = [paths(before), paths(now)]
+  return [
+    ...before.filter(({ filePath }) => !current.has(filePath)),
+    ...now.filter(({ filePath }) => !old.has(filePath)),
+  ]
+}

@@ -1,0 +1,5 @@
+/** The example store: one file per subject. */
+export * from './airports.ts'
+export * from './flights.ts'
+export * from './routes.ts'
+export * from './services.ts'

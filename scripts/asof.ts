@@ -1,0 +1,135 @@
+#!/usr/bin/env node
+/** The `asof` command line: parse, call, print. */
+import { Command, CommanderError, Option } from 'commander'
+import { readConfig, type Config } from '../worker/config.ts'
+import { apply } from './commands/apply.ts'
+import { backfill } from './commands/backfill.ts'
+import { dev } from './commands/dev.ts'
+import { doctor } from './commands/doctor.ts'
+import { get } from './commands/get.ts'
+import { materialize } from './commands/materialize.ts'
+import { plan } from './commands/plan.ts'
+import { resolveGate } from './commands/resolve.ts'
+import { show } from './commands/show.ts'
+import { status } from './commands/status.ts'
+import { stop } from './commands/stop.ts'
+import { demo } from './demo/demo.ts'
+import { exitCodeOf, exitCodes, type Format } from './output.ts'
+
+const program = new Command('asof')
+  .description(
+    'A batch-first feature store: Temporal computes, Apache Iceberg keeps, the online store serves.',
+  )
+  .addHelpText(
+    'after',
+    '\nASOF_HOME names the store (default .asof), ASOF_FEATURES its definitions (default ./features).',
+  )
+  .exitOverride()
+  .showHelpAfterError('(asof --help lists the commands)')
+
+function command(nameAndArguments: string, description: string): Command {
+  return program.command(nameAndArguments).description(description)
+}
+
+const format = () =>
+  new Option('-o, --output <format>', 'text, json or jsonl')
+    .choices(['text', 'json', 'jsonl'])
+    .default('text')
+
+interface Given {
+  output: Format
+}
+
+let code: number = exitCodes.done
+const calling =
+  <Arguments extends unknown[]>(run: (config: Config, ...given: Arguments) => Promise<void>) =>
+  async (...given: Arguments): Promise<void> => {
+    try {
+      await run(readConfig(process.env, process.cwd()), ...given)
+    } catch (error) {
+      code = exitCodeOf(error)
+    }
+  }
+
+command('dev', 'start Temporal, worker and reader on this machine, until stopped').action(
+  calling((config) => dev(config)),
+)
+command('stop', 'stop what `asof dev` or `npm run demo -- --keep` started').action(
+  calling((config) => stop(config)),
+)
+command('doctor', 'say what is there and what is missing')
+  .addOption(format())
+  .action(calling((config, { output }: Given) => doctor(config, output)))
+command('plan', 'show what the definitions would change')
+  .addOption(format())
+  .action(calling((config, { output }: Given) => plan(config, output)))
+command('apply', 'register the definitions and make their tables')
+  .addOption(format())
+  .action(calling((config, { output }: Given) => apply(config, output)))
+command('backfill <group>', 'compute, judge, publish and load the missing intervals of a range')
+  .requiredOption('--from <instant>', 'exclusive start, such as 2001-01-08')
+  .requiredOption('--to <instant>', 'inclusive end, such as 2001-07-01')
+  .option('--rewrite', 'compute all intervals of the range again', false)
+  .option('--detach', 'start it and do not wait', false)
+  .addOption(format())
+  .action(
+    calling(
+      (
+        config,
+        group: string,
+        given: Given & { from: string; to: string; rewrite: boolean; detach: boolean },
+      ) => backfill(config, { ...given, group }),
+    ),
+  )
+command('resolve <workflow-id>', 'decide about a run that a gate holds')
+  .addOption(
+    new Option('--decision <decision>', 'what to do')
+      .choices(['retry', 'override', 'abort'])
+      .makeOptionMandatory(),
+  )
+  .option('--name <name>', 'who decides')
+  .option('--reason <reason>', 'why')
+  .action(
+    calling(
+      (
+        config,
+        id: string,
+        given: { decision: 'retry' | 'override' | 'abort'; name?: string; reason?: string },
+      ) => resolveGate(config, id, given),
+    ),
+  )
+command('materialize <group>', 'load the newest published values into the online store')
+  .option('--full', 'every entity, not only those touched since the last load', false)
+  .addOption(format())
+  .action(
+    calling((config, group: string, { full, output }: Given & { full: boolean }) =>
+      materialize(config, group, full, output),
+    ),
+  )
+command('get <group> <entities...>', 'read online values, as the reader serves them')
+  .addOption(format())
+  .action(
+    calling((config, group: string, entities: string[], { output }: Given) =>
+      get(config, group, entities, output),
+    ),
+  )
+command('status', 'groups, what is published of them, and the newest runs')
+  .addOption(format())
+  .action(calling((config, { output }: Given) => status(config, output)))
+command(
+  'show <what>',
+  'a feature group with its table, branches and snapshots, or a run with its gate reports',
+)
+  .addOption(format())
+  .action(calling((config, what: string, { output }: Given) => show(config, what, output)))
+command('demo', 'the whole path on three million real flights')
+  .option('--keep', 'leave the stack running', false)
+  .action(calling((config, { keep }: { keep: boolean }) => demo(config, keep)))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  code = error.exitCode === 0 ? exitCodes.done : exitCodes.yourInput
+}
+process.exitCode = code

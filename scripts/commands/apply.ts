@@ -1,0 +1,18 @@
+/** `asof apply`: does what `asof plan` shows. */
+import { applyRegistration, planRegistration } from '../../activities/index.ts'
+import type { Config } from '../../worker/config.ts'
+import { bold, print, say, type Format } from '../output.ts'
+import { planText } from './plan.ts'
+import { withStore } from './withStore.ts'
+
+export async function apply(config: Config, format: Format): Promise<void> {
+  const { plan, written } = await withStore(config, async (store) => {
+    const plan = await planRegistration(store)
+    return { plan, written: await applyRegistration(store, plan) }
+  })
+  print(format, { written }, planText(plan))
+  say(written.length === 0 ? 'Nothing changed.' : `Registered ${written.join(', ')}.`)
+  const [first] = plan.groups
+  if (first !== undefined)
+    say(`Next: ${bold(`asof backfill ${first.bound.group.id} --from <day> --to <day>`)}`)
+}

@@ -1,0 +1,206 @@
+/**
+ * The demo: the whole path on three million real flights, told as it happens.
+ *
+ * It uses what a user has: the definitions in `features/`, the workflows, the reader. A second run finds everything
+ * done and changes nothing.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Client } from '@temporalio/client'
+import { applyRegistration, planRegistration } from '../../activities/index.ts'
+import type { FeatureGroup } from '../../model/index.ts'
+import { readConfig, type Config } from '../../worker/config.ts'
+import { openStore, type Store } from '../../worker/openStore.ts'
+import { updateNames } from '../../workflows/names.ts'
+import type { GateDecision } from '../../workflows/resolveGate.ts'
+import { describeResult, followBackfill } from '../commands/backfill.ts'
+import { describeStack } from '../commands/dev.ts'
+import { planText } from '../commands/plan.ts'
+import { violationTable } from '../commands/show.ts'
+import { bold, dim, say } from '../output.ts'
+import { readStack, startStack, stopStack, type StackFile } from '../stack.ts'
+import { connectClient, resultOf, startBackfill, startFormLink, workflowLink } from '../temporal.ts'
+import { compareServed, servedFingerprint, tableFingerprint } from './evidence.ts'
+import { flightsFolder, layOutFlights, restoreDay, ruinDay } from './flights.ts'
+import { Story } from './story.ts'
+
+const demoClock = '2001-07-01T01:00:00Z'
+const firstWholeWeek = '2001-01-08'
+const lastDay = '2001-07-01'
+const ruinedDay = '2001-06-15'
+const afterRuinedDay = '2001-06-16'
+
+interface Scene {
+  readonly story: Story
+  readonly config: Config
+  readonly store: Store
+  readonly stack: StackFile
+  readonly client: Client
+}
+
+export async function demo(given: Config, keep: boolean): Promise<void> {
+  const story = new Story()
+  const config = demoConfig(given)
+  const store = await openStore(config)
+  const wasRunning = readStack(config.home) !== null
+  try {
+    const flights = await story.tell('The source and the embedded stack', async () => {
+      const laidOut = await layOutFlights(store.duckdb, config.home)
+      say(`   ${laidOut.rows} flights in ${laidOut.files} files below ${flightsFolder(config.home)}`)
+      return laidOut
+    })
+    story.claim(flights.rows === 3_000_000, 'all 3000000 flights are there')
+    const stack = await startStack(config, (sentence) => say(`   ${sentence}`))
+    describeStack(config, stack)
+    say(
+      `${bold('clock')}       ${new Date(await store.now()).toISOString()} (a set clock, kept with the store)`,
+    )
+    const client = await connectClient(config, stack)
+    try {
+      await tellAll({ story, config, store, stack, client })
+      tellNext(config, stack, keep || wasRunning)
+    } finally {
+      await client.connection.close()
+    }
+  } finally {
+    restoreDay(config.home)
+    await store.close()
+    if (!keep && !wasRunning) await stopStack(config.home)
+  }
+  story.end()
+}
+
+/** The example store on its own data and its own clock, whatever else the environment says of sources. */
+function demoConfig(given: Config): Config {
+  const environment = {
+    ...process.env,
+    FLIGHTS_PATH: flightsFolder(given.home),
+    // A store that is there keeps its clock.
+    ...(existsSync(join(given.home, 'store.db')) ? {} : { ASOF_CLOCK: demoClock }),
+  }
+  Object.assign(process.env, environment)
+  return readConfig(environment, given.baseFolder)
+}
+
+async function tellAll(scene: Scene): Promise<void> {
+  const { story, store, stack } = scene
+  await story.tell('Plan and apply the definitions in features/', async () => {
+    const plan = await planRegistration(store)
+    say(indented(planText(plan)))
+    const written = await applyRegistration(store, plan)
+    say(`   ${written.length === 0 ? 'registered already' : `registered ${written.join(', ')}`}`)
+  })
+  const groups = [...store.definitions.groups.values()]
+  await story.tell(
+    `Backfill ${groups.map(({ id }) => id).join(' and ')} from 8 January to the end of June 2001`,
+    async () => {
+      for (const group of groups) await backfillGroup(scene, group)
+    },
+  )
+  const [first] = groups
+  if (first !== undefined) {
+    await story.tell('A bad batch cannot get out', () => refuseBadBatch(scene, first))
+  }
+  await story.tell('Every served value against its newest published row', async () => {
+    for (const group of groups) {
+      const found = await compareServed(store, group, stack.reader.url)
+      for (const difference of found.differences.slice(0, 10)) say(`     ${difference}`)
+      story.claim(
+        found.differences.length === 0 && found.entities > 0,
+        `${group.id}: ${found.values} values of all ${found.entities} entities are served bit for bit as published (${found.outsideMaxAge} entities are older than the ttl of ${group.ttl ?? 'none'}, and the reader says so)`,
+      )
+    }
+  })
+}
+
+async function backfillGroup(scene: Scene, group: FeatureGroup): Promise<void> {
+  const { story, store } = scene
+  const result = await runBackfill(scene, group.id, { from: firstWholeWeek, to: lastDay, rewrite: false })
+  if (result === 'waiting') {
+    story.claim(false, `${group.id}: no gate blocks the real data`)
+    return
+  }
+  say(`   ${describeResult(result)}`)
+  const { intervals } = await store.registry.ledgerSummary(group.id)
+  const asked = result.intervals + result.alreadyPublished
+  story.claim(intervals === asked, `${group.id}: the ledger has all ${asked} intervals, each once`)
+}
+
+async function runBackfill(
+  scene: Scene,
+  group: string,
+  range: { from: string; to: string; rewrite: boolean },
+) {
+  const { config, store, stack, client } = scene
+  const registered = await store.registry.group(group)
+  const handle = await startBackfill(client, config, { group, ...range }, registered?.fingerprint ?? '')
+  const link = workflowLink(config, stack, handle.workflowId)
+  if (link !== null) say(dim(`   ${link}`))
+  return followBackfill(handle)
+}
+
+/** One day's file is swapped for a copy in seconds; its day is rewritten; a gate holds the run. */
+async function refuseBadBatch(scene: Scene, group: FeatureGroup): Promise<void> {
+  const { story, config, store, stack, client } = scene
+  const before = await tableFingerprint(store, group.id)
+  const servedBefore = await servedFingerprint(store, group, stack.reader.url)
+  await ruinDay(store.duckdb, config.home, ruinedDay)
+  say(`   the delays of ${ruinedDay} are in seconds now, as if somebody had changed a unit upstream`)
+  const outcome = await runBackfill(scene, group.id, { from: ruinedDay, to: afterRuinedDay, rewrite: true })
+  story.claim(outcome === 'waiting', 'a gate holds the run')
+  const [run] = await store.registry.runs({ group: group.id, limit: 1 })
+  if (run === undefined) throw new Error('the registry does not know the run')
+  const blocked = (await store.registry.gateReports(run.runId)).filter(({ verdict }) => verdict === 'block')
+  for (const { violations } of blocked) say(indented(violationTable(violations.slice(0, 5))))
+
+  const during = await tableFingerprint(store, group.id)
+  story.claim(
+    during.hash === before.hash && during.rows === before.rows,
+    `the published table is unchanged while it waits: the same ${before.rows} rows, hash ${before.hash.slice(-12)}`,
+  )
+  story.claim(
+    (await servedFingerprint(store, group, stack.reader.url)) === servedBefore,
+    `all served values are unchanged: hash ${servedBefore.slice(0, 12)}`,
+  )
+  const handle = client.workflow.getHandle(run.workflowId)
+  await handle.executeUpdate<string, [GateDecision]>(updateNames.resolveGate, {
+    args: [{ decision: 'abort', name: 'demo', reason: 'delays are in seconds' }],
+  })
+  await resultOf(handle.result())
+  story.claim(restoreDay(config.home), 'the file is restored')
+  const after = await tableFingerprint(store, group.id)
+  const leftovers = await runFiles(store, group.id, run.runId)
+  story.claim(
+    after.refs.join() === 'main' && leftovers === 0 && after.hash === before.hash,
+    'the run is aborted: its branch and its files are gone, the table is as it was',
+  )
+}
+
+async function runFiles(store: Store, group: string, runId: string): Promise<number> {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  let files = 0
+  for (const folder of ['data', 'runs']) {
+    for await (const location of store.fileIO.list(`${table.location}/${folder}/${runId}`))
+      files += location === '' ? 0 : 1
+  }
+  return files
+}
+
+function tellNext(config: Config, stack: StackFile, running: boolean): void {
+  say()
+  say(bold('What to try next'))
+  if (!running) say('  npm run asof -- dev     (starts the stack again, on the same ports)')
+  say(`  curl '${stack.reader.url}/feature-groups/airport_delays_v1/online?entity_ids=ATL,JFK'`)
+  say(`  curl '${stack.reader.url}/feature-groups/route_punctuality_v1/online?entity_ids=ATL%7CJFK'`)
+  const form = startFormLink(config, stack, 'backfill')
+  if (form !== null) say(`  ${form}`)
+  say('  npm run asof -- status')
+  say('  npm run asof -- show airport_delays_v1')
+  if (running) say('  npm run asof -- stop')
+}
+
+const indented = (text: string) =>
+  text
+    .split('\n')
+    .map((line) => `   ${line}`)
+    .join('\n')

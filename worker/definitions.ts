@@ -1,0 +1,45 @@
+/** Loads a user's definitions: a TypeScript or JavaScript module, or a folder with an index. */
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { register } from 'tsx/esm/api'
+import { AsofError, collectDefinitions, InputError, type Definitions } from '../model/index.ts'
+
+const indexNames = ['index.ts', 'index.mts', 'index.js', 'index.mjs']
+
+/** @throws InputError where there is no module, or it does not load, or defines one thing twice. */
+export async function loadDefinitions(path: string): Promise<Definitions> {
+  const file = moduleFile(path)
+  // The packed package is JavaScript: it needs a loader for a user's TypeScript. From the sources there is one already.
+  const unregister = import.meta.url.endsWith('.ts') ? null : register()
+  try {
+    const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
+    return collectDefinitions(module)
+  } catch (error) {
+    if (error instanceof AsofError) throw error
+    const message = error instanceof Error ? error.message : String(error)
+    throw new InputError(`The definitions ${file} do not load: ${message}`, { file }, { cause: error })
+  } finally {
+    await unregister?.()
+  }
+}
+
+function moduleFile(path: string): string {
+  if (!existsSync(path)) {
+    throw new InputError(
+      `There are no definitions at ${path}. Set ASOF_FEATURES to your definitions module, a .ts file or a folder with an index.ts.`,
+      { path },
+    )
+  }
+  if (!statSync(path).isDirectory()) return path
+  const index = indexNames.map((name) => join(path, name)).find((file) => existsSync(file))
+  if (index === undefined) {
+    throw new InputError(
+      `The folder ${path} has no ${indexNames.join(', ')}. Set ASOF_FEATURES to your definitions module.`,
+      {
+        path,
+      },
+    )
+  }
+  return index
+}

@@ -1,0 +1,70 @@
+/**
+ * Opens a store: every connection of the embedded column, once, for the worker, the command line and the tests.
+ *
+ * Under the store's home: `store.db` (Iceberg's catalog and the registry, one SQLite file), `warehouse/` (table files),
+ * `online/` (LMDB), `spill/` (DuckDB).
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ActivityDeps } from '../activities/index.ts'
+import { localFileIO, openSqlite, sqlCatalog, type CatalogTables } from '../iceberg/index.ts'
+import type { EpochMs } from '../model/index.ts'
+import { openDuckDb } from '../offline/index.ts'
+import { openLmdb } from '../online/index.ts'
+import { openRegistry, type RegistryTables } from '../registry/index.ts'
+import type { Config } from './config.ts'
+import { loadDefinitions } from './definitions.ts'
+
+export interface Store extends ActivityDeps {
+  /** How far the store's clock is ahead of this machine's. */
+  readonly clockOffsetMs: number
+  close(): Promise<void>
+}
+
+export const databasePath = (config: Config) => join(config.home, 'store.db')
+export const warehousePath = (config: Config) => join(config.home, 'warehouse')
+export const onlinePath = (config: Config) => join(config.home, 'online')
+
+export async function openStore(config: Config): Promise<Store> {
+  mkdirSync(config.home, { recursive: true })
+  const definitions = await loadDefinitions(config.features)
+  const database = await openSqlite<CatalogTables & RegistryTables>(databasePath(config))
+  const registry = await openRegistry(database)
+  const clockOffsetMs = await openClock(registry, config.setClockMs)
+  const fileIO = localFileIO()
+  const warehouse = `file://${warehousePath(config)}`
+  const catalog = await sqlCatalog({ name: config.store, db: database, fileIO, warehouse })
+  const duckdb = await openDuckDb({
+    memoryLimit: config.duckdbMemoryLimit,
+    threads: config.duckdbThreads,
+    tempDirectory: join(config.home, 'spill'),
+  })
+  const online = await openLmdb({ path: onlinePath(config), store: config.store })
+  return {
+    definitions,
+    registry,
+    catalog,
+    fileIO,
+    duckdb,
+    onlineStores: [online],
+    now: () => Promise.resolve(Date.now() + clockOffsetMs),
+    store: config.store,
+    environment: config.environment,
+    baseFolder: config.baseFolder,
+    clockOffsetMs,
+    async close() {
+      await online.close()
+      await duckdb.close()
+      await database.destroy()
+    },
+  }
+}
+
+/** One clock for every process (rule 11): made with the store, kept in its registry. */
+async function openClock(
+  registry: { clockOffsetMs(): Promise<number>; initialiseClock(offsetMs: number): Promise<void> },
+  setClockMs: EpochMs | null,
+): Promise<number> {
+  await registry.initialiseClock(setClockMs === null ? 0 : setClockMs - Date.now())
+  return registry.clockOffsetMs()
+}

@@ -1,0 +1,3 @@
+/** Every workflow of Asof. The file names are the workflow types. */
+export { backfill } from './backfill.ts'
+export { materialize } from './materialize.ts'

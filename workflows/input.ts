@@ -1,0 +1,54 @@
+/**
+ * Inputs that people type, checked at once and without a validation library (which would triple the bundle).
+ * Only the shape is judged here; whether the group exists and the range is due is the first activity's to say.
+ */
+import { ApplicationFailure } from '@temporalio/workflow'
+import type { BackfillInput, MaterializeInput } from './contract.ts'
+import { failureTypes } from './names.ts'
+
+type FieldType = 'string' | 'boolean'
+
+const backfillExample = '{"group": "airport_delays_v1", "from": "2001-01-08", "to": "2001-07-01"}'
+const materializeExample = '{"group": "airport_delays_v1"}'
+
+export function checkBackfillInput(input: unknown): BackfillInput {
+  const fields = { group: 'string', from: 'string', to: 'string', rewrite: 'boolean' } as const
+  checkFields(input, fields, ['group', 'from', 'to'], 'backfill', backfillExample)
+  return input as BackfillInput
+}
+
+export function checkMaterializeInput(input: unknown): MaterializeInput {
+  checkFields(input, { group: 'string', full: 'boolean' }, ['group'], 'materialize', materializeExample)
+  return input as MaterializeInput
+}
+
+function checkFields(
+  input: unknown,
+  fields: Record<string, FieldType>,
+  required: readonly string[],
+  workflow: string,
+  example: string,
+): void {
+  const refuse = (problem: string): never => {
+    throw ApplicationFailure.nonRetryable(
+      `${workflow}: ${problem} Expected one JSON object such as ${example}.`,
+      failureTypes.input,
+    )
+  }
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    return refuse(`the input is ${input === undefined ? 'missing' : JSON.stringify(input)}, not an object.`)
+  }
+  const given = input as Record<string, unknown>
+  for (const name of required) {
+    if (given[name] === undefined) refuse(`${JSON.stringify(name)} is missing.`)
+  }
+  for (const [name, value] of Object.entries(given)) {
+    const type = fields[name]
+    if (type === undefined)
+      refuse(
+        `${JSON.stringify(name)} is not a field of the input; those are ${Object.keys(fields).join(', ')}.`,
+      )
+    if (value !== undefined && typeof value !== type)
+      refuse(`${JSON.stringify(name)} is ${JSON.stringify(value)}, not a ${type}.`)
+  }
+}

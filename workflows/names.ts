@@ -1,0 +1,43 @@
+/** Names that clients, the worker and the server must agree on. Imports nothing, so anybody may import it. */
+
+/** The task queue of a store that runs in one process. */
+export const taskQueue = 'asof'
+
+/** Custom search attributes, by which the Temporal UI finds runs. `asof dev` registers them. */
+export const searchAttributes = {
+  /** Id of the feature group. */
+  group: { name: 'AsofGroup', type: 'KEYWORD' },
+  /** `computing`, `judging`, `waiting`, `publishing`, `materializing`, `published`, … */
+  status: { name: 'AsofStatus', type: 'KEYWORD' },
+} as const
+
+export const updateNames = { resolveGate: 'resolveGate' } as const
+export const queryNames = { progress: 'progress' } as const
+
+/** Failure types of activities that a workflow acts on. All of them are decided by a person or by starting again. */
+export const failureTypes = {
+  /** The input, the definition or the source is wrong. */
+  input: 'InputError',
+  /** `main` or the branch has moved since the run was staged. */
+  conflict: 'ConflictError',
+  /** Another run has published intervals of this one since it was planned. */
+  overtaken: 'Overtaken',
+  /** Stored state contradicts itself. */
+  integrity: 'IntegrityError',
+} as const
+
+/**
+ * The id under which a backfill runs: a second request for the same thing joins the first, a rewrite does not join a
+ * plain backfill, and changed definitions do not join an old run.
+ */
+export function backfillWorkflowId(
+  input: { group: string; from: string; to: string; rewrite?: boolean },
+  fingerprint: string,
+): string {
+  const mode = input.rewrite === true ? 'rewrite' : 'missing'
+  return `backfill/${input.group}/${mode}/${input.from}..${input.to}/${fingerprint.slice(0, 12)}`
+}
+
+export function materializeWorkflowId(group: string): string {
+  return `materialize/${group}`
+}

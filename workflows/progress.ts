@@ -1,0 +1,85 @@
+/** What a run shows while it goes: one value for the query, a table in the Temporal UI and a search attribute. */
+import { defineQuery, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
+import type { GateOutcome, PlannedRun } from './contract.ts'
+import { queryNames, searchAttributes } from './names.ts'
+
+export type BackfillStep =
+  | 'planning'
+  | 'computing'
+  | 'staging'
+  | 'judging'
+  | 'waiting'
+  | 'publishing'
+  | 'materializing'
+  | 'published'
+  | 'nothing_to_do'
+  | 'aborted'
+  | 'cancelled'
+  | 'failed'
+
+export interface BackfillProgress {
+  step: BackfillStep
+  runId: string
+  group: string
+  intervals: number
+  alreadyPublished: number
+  chunks: number
+  chunksDone: number
+  rows: number
+  gates: GateOutcome[]
+  /** What a person can do now, where the run waits for one. */
+  waitingFor: string | null
+}
+
+export const progressQuery = defineQuery<BackfillProgress>(queryNames.progress)
+
+export function newProgress(runId: string, group: string): BackfillProgress {
+  return {
+    step: 'planning',
+    runId,
+    group,
+    intervals: 0,
+    alreadyPublished: 0,
+    chunks: 0,
+    chunksDone: 0,
+    rows: 0,
+    gates: [],
+    waitingFor: null,
+  }
+}
+
+/** Takes over what the plan says; computing starts from nothing. */
+export function planned(progress: BackfillProgress, plan: PlannedRun): void {
+  const { intervals, alreadyPublished, chunks } = plan
+  Object.assign(progress, { intervals, alreadyPublished, chunks, chunksDone: 0, rows: 0, gates: [] })
+}
+
+/** Moves to a step and shows it everywhere. */
+export function show(progress: BackfillProgress, step: BackfillStep): void {
+  if (progress.step !== step || step === 'planning') {
+    upsertSearchAttributes([
+      { key: searchAttributes.group, value: progress.group },
+      { key: searchAttributes.status, value: step },
+    ])
+  }
+  progress.step = step
+  setCurrentDetails(describe(progress))
+}
+
+function describe(progress: BackfillProgress): string {
+  const { step, group, runId, intervals, alreadyPublished, chunks, chunksDone, rows, gates, waitingFor } =
+    progress
+  const lines = [
+    `**${group}**: ${step}`,
+    '',
+    '| intervals | already published | chunks | rows | run |',
+    '|---|---|---|---|---|',
+    `| ${intervals} | ${alreadyPublished} | ${chunksDone} of ${chunks} | ${rows} | ${runId} |`,
+  ]
+  if (gates.length > 0) {
+    lines.push('', '| gate | verdict | |', '|---|---|---|')
+    for (const { name, verdict, sentence } of gates) lines.push(`| ${name} | ${verdict} | ${sentence} |`)
+  }
+  if (waitingFor !== null) lines.push('', waitingFor)
+  return lines.join('\n')
+}

@@ -1,7 +1,7 @@
 /** Computes one chunk of intervals into Parquet files under the attempt's own prefix. */
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { writeDataFiles } from '../iceberg/index.ts'
+import { dataFileToJson, writeDataFiles } from '../iceberg/index.ts'
 import { InputError } from '../model/index.ts'
 import { bindSource, computeRange, type SourceFile } from '../offline/index.ts'
 import type { Activities } from '../workflows/contract.ts'
@@ -58,7 +58,11 @@ async function compute(
       directory: `${dataFolder(table.location, plan.runId)}/${plan.planId}/${String(chunk).padStart(5, '0')}-${randomUUID().slice(0, 8)}`,
       localPath: (location) => deps.fileIO.localPath(location),
     })
-    return { rows, files, bytes: files.reduce((sum, file) => sum + Number(file.fileSizeInBytes), 0) }
+    return {
+      rows,
+      files: files.map(dataFileToJson),
+      bytes: files.reduce((sum, file) => sum + Number(file.fileSizeInBytes), 0),
+    }
   } finally {
     connection.closeSync()
   }

@@ -4,7 +4,7 @@
  * What a person must change and what starting again cures is not retried by Temporal; everything else is.
  */
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import { CommitConflict } from '../iceberg/index.ts'
+import { CommitConflict, IcebergError, NoSuchFile, UnknownOutcome } from '../iceberg/index.ts'
 import { AsofError, type ErrorContext } from '../model/index.ts'
 
 /** Another run published intervals that this one wants to publish. */
@@ -15,11 +15,16 @@ export class Overtaken extends AsofError {
 export function toFailure(error: unknown): unknown {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error
   if (error instanceof CommitConflict) return failure(error.message, 'ConflictError', true, error, {})
+  if (error instanceof IcebergError) return failure(error.message, error.name, !mayPass(error), error, {})
   if (error instanceof AsofError) {
     return failure(error.message, error.name, error.remedy !== 'retry', error, error.context)
   }
   return error
 }
+
+/** What a file store or a catalog may answer otherwise a moment later. */
+const mayPass = (error: IcebergError) =>
+  error.retryable || error instanceof UnknownOutcome || error instanceof NoSuchFile
 
 function failure(
   message: string,

@@ -2,7 +2,7 @@
 import { planScan, readDataFiles, type Table } from '../iceberg/index.ts'
 import { durationMs, intervalCount, type BoundGroup, type EpochMs } from '../model/index.ts'
 import { query } from '../offline/index.ts'
-import { judgeGates, overallVerdict, type GateContext } from '../quality/index.ts'
+import { historyIntervals, judgeGates, overallVerdict, type GateContext } from '../quality/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
@@ -22,7 +22,7 @@ export const judgeRun =
           staged: await stagedRows(deps, table, BigInt(staged.snapshotId), plan),
           published: history.relation,
           keys: bound.keys.map(({ name }) => name),
-          features: bound.features,
+          features: Object.fromEntries(bound.features.map(({ name, type }) => [name, type])),
           intervals: plan.ranges.reduce((sum, range) => sum + intervalCount(range, plan.cadenceMs), 0),
           publishedIntervals: history.intervals,
         }
@@ -57,7 +57,7 @@ async function publishedBefore(
   bound: BoundGroup,
   plan: RunPlan,
 ): Promise<{ relation: string; intervals: number }> {
-  const wanted = Math.max(0, ...bound.group.gates.map(({ params }) => params['last'] ?? 0))
+  const wanted = historyIntervals(bound.group.gates)
   const before = plan.ranges[0]?.from ?? 0
   const ends = wanted === 0 ? [] : await lastPublished(registry, bound, before, wanted)
   const first = ends[0]

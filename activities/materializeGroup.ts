@@ -10,12 +10,13 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, type Snapshot, type Table } from '../iceberg/index.ts'
 import { durationMs, InputError, IntegrityError, type BoundGroup } from '../model/index.ts'
 import {
-  schemaTag,
+  valueSchema,
   type GroupCard,
   type LoadOrder,
   type OnlineRow,
   type OnlineStore,
 } from '../online/index.ts'
+import { query } from '../offline/index.ts'
 import type { Activities, MaterializedGroup } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
@@ -112,12 +113,26 @@ async function buryUnknown(
   winners: string,
   write: (rows: readonly OnlineRow[]) => Promise<void>,
 ): Promise<void> {
-  const keys = bound.keys.map(({ name }) => quoteIdentifier(name))
-  const known = `SELECT 1 FROM ${quoteIdentifier(winners)} WHERE ${keys.map((key, at) => `${key} = $${at + 1}`).join(' AND ')}`
+  const stored = `${winners}_stored`
+  const keys = bound.keys.map(({ name }) => quoteIdentifier(name)).join(', ')
+  await query(connection, `CREATE TEMP TABLE ${stored} AS SELECT ${keys} FROM ${winners} LIMIT 0`)
+  const appender = await connection.createAppender(stored)
   for await (const { keys: values } of store.scan(bound.group.id)) {
-    const { rowCount } = await connection.runAndReadAll(known, [...values])
-    if (rowCount === 0) await write([{ keys: values, eventTimestampMicros: null, values: null }])
+    values.forEach((value, at) => {
+      const { type } = bound.keys[at] ?? {}
+      if (type === 'string') appender.appendVarchar(String(value))
+      else if (type === 'int64') appender.appendBigInt(BigInt(value))
+      else appender.appendInteger(Number(value))
+    })
+    appender.endRow()
   }
+  appender.closeSync()
+  const gone = `${winners}_gone`
+  await query(
+    connection,
+    `CREATE TEMP TABLE ${gone} AS SELECT ${keys}, NULL AS winner FROM ${stored} ANTI JOIN ${winners} USING (${keys})`,
+  )
+  for await (const rows of onlineRowsOf(connection, gone, bound, batchRows)) await write(rows)
 }
 
 /** A run's rows are known from the moment of their first load (rule 5): one small file each, written once. */
@@ -144,7 +159,7 @@ function cardOf({ group, keys, features }: BoundGroup): Omit<GroupCard, 'complet
   return {
     group: group.id,
     keys,
-    schema: { tag: schemaTag(features), features },
+    schema: valueSchema(features),
     ttlMs: group.ttl === null ? null : durationMs(group.ttl),
     cadenceMs: durationMs(group.every),
   }

@@ -13,7 +13,13 @@ import {
   type FeatureGroup,
   type IntervalRange,
 } from '../model/index.ts'
-import { listSourceFiles, planChunks, refuseIncomplete, resolvePath } from '../offline/index.ts'
+import {
+  largestWindowMs,
+  listSourceFiles,
+  planChunks,
+  refuseIncomplete,
+  resolvePath,
+} from '../offline/index.ts'
 import type { PublishedInterval } from '../registry/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
@@ -80,10 +86,6 @@ export const planBackfill =
       online: group.online,
     }
   }
-
-export function largestWindowMs(group: FeatureGroup): number {
-  return Math.max(...Object.values(group.features).map(({ over }) => durationMs(over)))
-}
 
 /** The asked range, if it is whole intervals, in order and due. */
 function askedRange(group: FeatureGroup, from: string, to: string, nowMs: number): IntervalRange {

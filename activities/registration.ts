@@ -20,14 +20,13 @@ import {
 } from '../iceberg/index.ts'
 import { bindGroup, listSourceFiles, resolvePath } from '../offline/index.ts'
 import { checkGatesFitTypes } from '../quality/index.ts'
-import { definitionJson, describeChange, groupFingerprint, type DefinitionChange } from '../registry/index.ts'
+import { describeChange, registrationOf, serviceJson, type Change } from '../registry/index.ts'
 import type { ActivityDeps } from './deps.ts'
 import { incarnationProperty } from './materializeGroup.ts'
 
 export interface PlannedGroup {
   readonly bound: BoundGroup
-  readonly fingerprint: string
-  readonly change: DefinitionChange
+  readonly change: Change
   /** The revision that the plan was made against. */
   readonly revision: number
 }
@@ -45,11 +44,7 @@ export async function planRegistration(deps: ActivityDeps): Promise<Registration
     (await deps.registry.services()).map(({ name, definition }) => [name, JSON.stringify(definition)]),
   )
   const services = [...deps.definitions.services.values()].map((service) => {
-    const definition = {
-      name: service.name,
-      description: service.description ?? null,
-      features: service.features.map(({ group, features }) => ({ group: group.id, features })),
-    }
+    const definition = serviceJson(service)
     const registered = there.get(service.name)
     const change =
       registered === undefined
@@ -74,7 +69,6 @@ async function planGroup(deps: ActivityDeps, group: FeatureGroup): Promise<Plann
     const registered = await deps.registry.group(group.id)
     return {
       bound,
-      fingerprint: groupFingerprint(group),
       change: describeChange(registered, bound),
       revision: registered?.revision ?? 0,
     }
@@ -88,25 +82,18 @@ async function planGroup(deps: ActivityDeps, group: FeatureGroup): Promise<Plann
  * @returns ids of what was written
  */
 export async function applyRegistration(deps: ActivityDeps, plan: RegistrationPlan): Promise<string[]> {
-  for (const { bound, change } of plan.groups) {
-    if (change.verdict === 'breaking') {
-      throw new InputError(
-        `Feature group ${bound.group.id} would change its meaning: ${change.sentences.join('; ')}. Rows that are published keep the old one. Give it a new version instead: version: ${bound.group.version + 1}.`,
-        { group: bound.group.id },
-      )
-    }
+  const breaking = plan.groups.filter(({ change }) => change.verdict === 'breaking')
+  if (breaking.length > 0) {
+    throw new InputError(breaking.flatMap(({ change }) => change.sentences).join(' '), {
+      groups: breaking.map(({ bound }) => bound.group.id).join(', '),
+    })
   }
   const written: string[] = []
-  for (const { bound, fingerprint, change, revision } of plan.groups) {
+  for (const { bound, change, revision } of plan.groups) {
     if (change.verdict === 'unchanged') continue
     await ensureTable(deps, bound)
-    const { group, keys, features } = bound
-    const registeredAt = await deps.now()
-    await deps.registry.registerGroup(
-      { id: group.id, fingerprint, definition: definitionJson(group), keys, features, registeredAt },
-      revision,
-    )
-    written.push(group.id)
+    await deps.registry.registerGroup(registrationOf(bound, await deps.now()), revision)
+    written.push(bound.group.id)
   }
   for (const { name, change, definition } of plan.services) {
     if (change === 'unchanged') continue

@@ -9,7 +9,7 @@
  * <table>/loads/<run>.<online store>.json    when the run's rows were first loaded; written once, kept for ever
  * ```
  */
-import { FileExists, parseJson, stringifyJson, type DataFile, type FileIO } from '../iceberg/index.ts'
+import { FileExists, parseJson, stringifyJson, type DataFileJson, type FileIO } from '../iceberg/index.ts'
 import type { IntervalRange } from '../model/index.ts'
 import type { SourceFile } from '../offline/index.ts'
 
@@ -40,7 +40,7 @@ export interface LedgerFile {
 export interface ChunkFile {
   readonly rows: number
   readonly bytes: number
-  readonly files: readonly DataFile[]
+  readonly files: readonly DataFileJson[]
 }
 
 /** Keys of a staged snapshot's summary. */

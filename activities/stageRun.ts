@@ -1,6 +1,7 @@
 /** Commits a computed run to a branch of its own, cut from `main`, where gates can read it and nobody else does. */
 import { randomUUID } from 'node:crypto'
 import {
+  dataFileFromJson,
   rewriteOutside,
   type DataFile,
   type MicrosRange,
@@ -121,7 +122,7 @@ async function chunkFiles({ fileIO }: ActivityDeps, plan: RunPlan, planPath: str
   const chunks = await Promise.all(
     plan.chunks.map((_, chunk) => readJsonFile<ChunkFile>(fileIO, chunkPathOf(planPath, chunk))),
   )
-  return chunks.flatMap(({ files }) => files)
+  return chunks.flatMap(({ files }) => files.map(dataFileFromJson))
 }
 
 function ledgerOf({ runId, group, fingerprint, cadenceMs, ranges }: RunPlan): LedgerFile {

@@ -3,16 +3,7 @@
  * that nothing has to be translated on the way in or out. Property names are therefore the specification's.
  */
 export type PrimitiveType =
-  | 'boolean'
-  | 'int'
-  | 'long'
-  | 'float'
-  | 'double'
-  | 'string'
-  | 'date'
-  | 'timestamp'
-  | 'timestamptz'
-  | 'binary'
+  'boolean' | 'int' | 'long' | 'float' | 'double' | 'string' | 'date' | 'timestamp' | 'timestamptz' | 'binary'
 
 export interface ListType {
   readonly type: 'list'

@@ -19,7 +19,8 @@ export interface RegisteredGroup {
   readonly revision: number
 }
 
-export type RunStatus = 'running' | 'waiting' | 'published' | 'nothing_to_do' | 'aborted' | 'failed' | 'cancelled'
+export type RunStatus =
+  'running' | 'waiting' | 'published' | 'nothing_to_do' | 'aborted' | 'failed' | 'cancelled'
 
 export interface Run {
   readonly runId: string
@@ -60,8 +61,8 @@ export interface PublishedInterval {
 export interface Registry {
   /** Offset of the store's clock against this machine's, in ms; made with the store, moved forward only. */
   clockOffsetMs(): Promise<number>
-  /** Sets the offset of a store that has none yet. @throws InputError where it has another one already. */
-  initialiseClock(offsetMs: number): Promise<void>
+  /** Sets the offset of a store that has none yet; one that is there stays. Returns the one that holds. */
+  initialiseClock(offsetMs: number): Promise<number>
 
   groups(): Promise<RegisteredGroup[]>
   group(id: string): Promise<RegisteredGroup | null>
@@ -71,7 +72,10 @@ export interface Registry {
   registerService(name: string, definition: unknown, at: EpochMs): Promise<void>
 
   openRun(run: Omit<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason'>): Promise<void>
-  updateRun(runId: string, change: Partial<Pick<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason' | 'intervals'>>): Promise<void>
+  updateRun(
+    runId: string,
+    change: Partial<Pick<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason' | 'intervals'>>,
+  ): Promise<void>
   run(runId: string): Promise<Run | null>
   runs(filter?: { group?: string; limit?: number }): Promise<Run[]>
 

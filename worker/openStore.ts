@@ -8,10 +8,10 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ActivityDeps } from '../activities/index.ts'
 import { localFileIO, openSqlite, sqlCatalog, type CatalogTables } from '../iceberg/index.ts'
-import type { EpochMs } from '../model/index.ts'
+import { InputError, type EpochMs } from '../model/index.ts'
 import { openDuckDb } from '../offline/index.ts'
 import { openLmdb } from '../online/index.ts'
-import { openRegistry, type RegistryTables } from '../registry/index.ts'
+import { openRegistry, type Registry, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
 
@@ -33,13 +33,19 @@ export async function openStore(config: Config): Promise<Store> {
   const clockOffsetMs = await openClock(registry, config.setClockMs)
   const fileIO = localFileIO()
   const warehouse = `file://${warehousePath(config)}`
-  const catalog = await sqlCatalog({ name: config.store, db: database, fileIO, warehouse })
+  const catalog = await sqlCatalog({
+    name: config.store,
+    db: database,
+    fileIO,
+    warehouse,
+    now: () => Date.now() + clockOffsetMs,
+  })
   const duckdb = await openDuckDb({
     memoryLimit: config.duckdbMemoryLimit,
     threads: config.duckdbThreads,
     tempDirectory: join(config.home, 'spill'),
   })
-  const online = await openLmdb({ path: onlinePath(config), store: config.store })
+  const online = openLmdb({ path: onlinePath(config), store: config.store })
   return {
     definitions,
     registry,
@@ -55,16 +61,18 @@ export async function openStore(config: Config): Promise<Store> {
     async close() {
       await online.close()
       await duckdb.close()
-      await database.destroy()
+      await registry.close()
     },
   }
 }
 
 /** One clock for every process (rule 11): made with the store, kept in its registry. */
-async function openClock(
-  registry: { clockOffsetMs(): Promise<number>; initialiseClock(offsetMs: number): Promise<void> },
-  setClockMs: EpochMs | null,
-): Promise<number> {
-  await registry.initialiseClock(setClockMs === null ? 0 : setClockMs - Date.now())
-  return registry.clockOffsetMs()
+async function openClock(registry: Registry, setClockMs: EpochMs | null): Promise<number> {
+  const offsetMs = await registry.initialiseClock(setClockMs === null ? 0 : setClockMs - Date.now())
+  if (setClockMs !== null && offsetMs === 0) {
+    throw new InputError(
+      'ASOF_CLOCK is set, but this store was made with the real clock, and a clock is set only when a store is made. Unset ASOF_CLOCK, or name a new store with ASOF_HOME.',
+    )
+  }
+  return offsetMs
 }

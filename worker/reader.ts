@@ -10,9 +10,9 @@ const config = readConfig(process.env, process.cwd())
 const database = await openSqlite<RegistryTables>(databasePath(config))
 const registry = await openRegistry(database)
 const clockOffsetMs = await registry.clockOffsetMs()
-await database.destroy()
+await registry.close()
 
-const store = await openLmdb({ path: onlinePath(config), store: config.store })
+const store = openLmdb({ path: onlinePath(config), store: config.store })
 const nowMs = () => Date.now() + clockOffsetMs
 const clockNote =
   clockOffsetMs === 0 ? null : `set clock, ${Math.round(clockOffsetMs / 1000)} s from this machine's`

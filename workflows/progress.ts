@@ -77,8 +77,8 @@ function describe(progress: BackfillProgress): string {
     `| ${intervals} | ${alreadyPublished} | ${chunksDone} of ${chunks} | ${rows} | ${runId} |`,
   ]
   if (gates.length > 0) {
-    lines.push('', '| gate | verdict | |', '|---|---|---|')
-    for (const { name, verdict, sentence } of gates) lines.push(`| ${name} | ${verdict} | ${sentence} |`)
+    lines.push('', '| verdict | gate |', '|---|---|')
+    for (const { verdict, sentence } of gates) lines.push(`| ${verdict} | ${sentence} |`)
   }
   if (waitingFor !== null) lines.push('', waitingFor)
   return lines.join('\n')

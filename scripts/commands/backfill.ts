@@ -75,10 +75,10 @@ export async function followBackfill(
     shown = line
     if (progress.step === 'waiting') {
       endLine()
-      for (const { name, verdict, sentence } of progress.gates.filter(
+      for (const { verdict, sentence } of progress.gates.filter(
         ({ verdict: found }) => found !== 'pass',
       )) {
-        say(`  ${verdict}: ${name}: ${sentence}`)
+        say(`  ${verdict}: ${sentence}`)
       }
       return 'waiting'
     }

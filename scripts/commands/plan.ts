@@ -20,11 +20,10 @@ export async function plan(config: Config, format: Format): Promise<void> {
 /** A plan as data. */
 export function planData({ groups, services }: RegistrationPlan): unknown {
   return {
-    groups: groups.map(({ bound, fingerprint, change }) => ({
+    groups: groups.map(({ bound, change }) => ({
       id: bound.group.id,
       verdict: change.verdict,
       sentences: change.sentences,
-      fingerprint,
       keys: bound.keys,
       features: bound.features,
       gates: bound.group.gates.length,

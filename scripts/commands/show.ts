@@ -27,20 +27,14 @@ interface Shown {
 async function showGroup(config: Config, store: Store, id: string): Promise<Shown | null> {
   const registered = await store.registry.group(id)
   if (registered === null) return null
-  const { location, metadataLocation, ...iceberg } = await store.catalog.loadTable({
-    namespace: store.store,
-    name: id,
-  })
-  const tableRefs = iceberg.metadata.refs ?? {}
-  const refs = Object.entries(tableRefs).map(([name, ref]) => ({
-    name,
-    snapshotId: String(ref['snapshot-id']),
-  }))
-  const snapshots = (iceberg.metadata.snapshots ?? []).map((snapshot) => ({
-    snapshotId: String(snapshot['snapshot-id']),
-    sequenceNumber: Number(snapshot['sequence-number']),
-    committedAt: formatInstant(Number(snapshot['timestamp-ms'])),
-    summary: snapshot.summary,
+  const iceberg = await store.catalog.loadTable({ namespace: store.store, name: id })
+  const { location, metadataLocation } = iceberg
+  const refs = iceberg.refs().map(({ name, snapshotId }) => ({ name, snapshotId: String(snapshotId) }))
+  const snapshots = iceberg.snapshots().map(({ snapshotId, sequenceNumber, timestampMs, summary }) => ({
+    snapshotId: String(snapshotId),
+    sequenceNumber: Number(sequenceNumber),
+    committedAt: formatInstant(timestampMs),
+    summary,
   }))
   const data = {
     group: registered,
@@ -87,8 +81,8 @@ async function showRun({ registry }: Store, runId: string): Promise<Shown | null
   const run = await registry.run(runId)
   if (run === null) return null
   const gates = await registry.gateReports(runId)
-  const lines = gates.flatMap(({ verdict, name, sentence, violations, violationCount }) => [
-    `${verdict.padEnd(5)} ${bold(name)}: ${sentence}`,
+  const lines = gates.flatMap(({ verdict, sentence, violations, violationCount }) => [
+    `${verdict.padEnd(5)} ${sentence}`,
     ...(violations.length === 0
       ? []
       : [violationTable(violations), `(${violations.length} of ${violationCount})`]),

@@ -23,7 +23,10 @@ export async function tableFingerprint(
     return {
       rows: Number(row?.['rows']),
       hash: String(row?.['hash']),
-      refs: Object.keys(table.metadata.refs ?? {}).sort(),
+      refs: table
+        .refs()
+        .map(({ name }) => name)
+        .sort(),
     }
   } finally {
     connection.closeSync()

@@ -1,7 +1,7 @@
 /** The demo's source: vega-datasets' three million flights, laid out as a folder with a file a day. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { quoteLiteral } from '../../iceberg/index.ts'
 import { InputError } from '../../model/index.ts'
 import { query, type DuckDb } from '../../offline/index.ts'
@@ -48,15 +48,15 @@ function flatten(folder: string): void {
   }
 }
 
+/** The package exports its code only, so its data are looked for where Node would look for the package. */
 function originalFile(): string {
-  const require = createRequire(import.meta.url)
-  try {
-    return join(dirname(require.resolve('vega-datasets/package.json')), 'data', 'flights-3m.parquet')
-  } catch {
-    throw new InputError(
-      'The demo needs the npm package vega-datasets. In a clone of Asof `npm run demo` installs it; elsewhere: npm install vega-datasets.',
-    )
-  }
+  const folders = createRequire(import.meta.url).resolve.paths('vega-datasets') ?? []
+  const files = folders.map((folder) => join(folder, 'vega-datasets', 'data', 'flights-3m.parquet'))
+  const file = files.find((path) => existsSync(path))
+  if (file !== undefined) return file
+  throw new InputError(
+    'The demo needs the npm package vega-datasets. In a clone of Asof `npm run demo` installs it; elsewhere: npm install vega-datasets.',
+  )
 }
 
 const keptAsidePattern = /^kept-aside-(\d{4}-\d{2}-\d{2})\.parquet$/

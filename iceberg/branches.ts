@@ -1,0 +1,128 @@
+/**
+ * Branches: what creating, dropping and publishing one asks of a commit. All of it is decided purely, on a state of the
+ * table; null means that nothing is left to do.
+ */
+import type { Attempt } from './commitRetrying.ts'
+import { CommitConflict } from './errors.ts'
+import { mainBranch, type TableMetadata } from './metadata.ts'
+import { snapshotIdOf, type Requirement, type Update } from './metadataUpdates.ts'
+import { InvalidInput } from './singleValue.ts'
+import { lineOf } from './snapshot.ts'
+
+export interface BranchStart {
+  /** Null: `main` has no snapshot yet, and the branch comes into being with its first commit. */
+  readonly from: bigint | null
+  /** After which an expiry may take the branch away. */
+  readonly maxRefAgeMs?: number
+}
+
+/** @throws CommitConflict where there is a branch of that name elsewhere */
+export function createBranch(
+  metadata: TableMetadata,
+  name: string,
+  { from, maxRefAgeMs }: BranchStart,
+): Attempt | null {
+  const there = snapshotIdOf(metadata, name)
+  if (there === from) return null
+  if (there !== null || from === null) {
+    throw new CommitConflict(`There is a branch ${name} already, at snapshot ${there}. Drop it first.`, {
+      ref: name,
+    })
+  }
+  return {
+    requirements: [sameTable(metadata), refAt(name, null)],
+    updates: [setBranch(metadata, name, from, maxRefAgeMs)],
+  }
+}
+
+/** @throws InvalidInput for `main` */
+export function dropBranch(metadata: TableMetadata, name: string): Attempt | null {
+  if (name === mainBranch) throw new InvalidInput('main cannot be dropped. Drop the table instead.')
+  const there = snapshotIdOf(metadata, name)
+  return there && { requirements: [sameTable(metadata), refAt(name, there)], updates: [removeBranch(name)] }
+}
+
+export interface Publish {
+  readonly branch: string
+  /** Where `main` was when the branch was judged; null: nowhere. */
+  readonly expectMain: bigint | null
+  readonly expectBranch: bigint
+  /** Whether the branch goes away with the same commit. */
+  readonly dropBranch?: boolean
+}
+
+/** @throws CommitConflict, whose `ref` says which of the two is not where it was expected */
+export function publishBranch(metadata: TableMetadata, publish: Publish): Attempt | null {
+  const { branch, expectMain, expectBranch } = publish
+  const main = snapshotIdOf(metadata, mainBranch)
+  const staged = snapshotIdOf(metadata, branch)
+  const isPublished = lineOf(metadata, main).some(({ snapshotId }) => snapshotId === expectBranch)
+  const drops = publish.dropBranch === true && staged === expectBranch && branch !== mainBranch
+  if (isPublished && !drops) return null
+  if (!isPublished) {
+    refuseMoved(mainBranch, main, expectMain)
+    refuseMoved(branch, staged, expectBranch)
+    refuseForeign(metadata, branch, main)
+  }
+  return {
+    requirements: [sameTable(metadata), refAt(mainBranch, main), refAt(branch, staged)],
+    updates: [
+      ...(isPublished ? [] : [setBranch(metadata, mainBranch, expectBranch)]),
+      ...(drops ? [removeBranch(branch)] : []),
+    ],
+  }
+}
+
+function refuseMoved(ref: string, found: bigint | null, expected: bigint | null): void {
+  if (found === expected) return
+  throw new CommitConflict(
+    `${ref} is at ${found ?? 'no snapshot'}, not at ${expected ?? 'no snapshot'}: another commit has moved it. Stage and judge again.`,
+    { ref },
+  )
+}
+
+/** Moving main to what does not descend from it would take published rows away. */
+function refuseForeign(metadata: TableMetadata, branch: string, main: bigint | null): void {
+  const line = lineOf(metadata, snapshotIdOf(metadata, branch))
+  if (main === null || line.some(({ snapshotId }) => snapshotId === main)) return
+  throw new CommitConflict(
+    `Branch ${branch} does not descend from main's snapshot ${main}. Stage it again on today's main.`,
+    { ref: branch },
+  )
+}
+
+export const sameTable = (metadata: TableMetadata): Requirement => ({
+  type: 'assert-table-uuid',
+  uuid: metadata['table-uuid'],
+})
+
+/** Null: there is no such branch. */
+export const refAt = (ref: string, snapshotId: bigint | null): Requirement => ({
+  type: 'assert-ref-snapshot-id',
+  ref,
+  'snapshot-id': snapshotId,
+})
+
+/**
+ * Moves a branch, or makes it; one that is there keeps how long it is to live.
+ * @throws InvalidInput for a tag, which never moves
+ */
+export function setBranch(
+  metadata: TableMetadata,
+  name: string,
+  snapshotId: bigint,
+  maxRefAgeMs?: number,
+): Update {
+  const there = metadata.refs[name]
+  if (there?.type === 'tag') throw new InvalidInput(`${name} is a tag, and tags do not move. Name a branch.`)
+  return {
+    action: 'set-snapshot-ref',
+    'ref-name': name,
+    ...(maxRefAgeMs === undefined ? {} : { 'max-ref-age-ms': maxRefAgeMs }),
+    ...there,
+    type: 'branch',
+    'snapshot-id': snapshotId,
+  }
+}
+
+const removeBranch = (name: string): Update => ({ action: 'remove-snapshot-ref', 'ref-name': name })

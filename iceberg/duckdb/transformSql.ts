@@ -1,0 +1,67 @@
+/**
+ * Partition transforms as DuckDB SQL. DuckDB has no murmur3 of its own, so `bucket[N]` calls two functions that
+ * `registerBucketFunctions` makes known to the instance.
+ */
+import { BIGINT, BLOB, DuckDBBlobValue, DuckDBScalarFunction, INTEGER } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api'
+import { encodeBound } from '../singleValue.ts'
+import { bucketOfHash, murmur3, parseTransform, transformType } from '../transforms.ts'
+import type { IcebergType } from '../types.ts'
+
+/**
+ * SQL of the partition value; `expression` is SQL of the source type. Days come as DATE, whatever the session's time
+ * zone, buckets as INTEGER.
+ */
+export function transformSql(transform: string, type: IcebergType, expression: string): string {
+  const parsed = parseTransform(transform)
+  transformType(transform, type)
+  if (parsed.kind === 'identity') return expression
+  if (parsed.kind === 'bucket') return bucketSql(type, expression, parsed.count)
+  // A cast of timestamptz to DATE would take the day of the session's time zone.
+  return type === 'timestamptz'
+    ? `CAST(${expression} AT TIME ZONE 'UTC' AS DATE)`
+    : `CAST(${expression} AS DATE)`
+}
+
+/** Hashes what the specification's Appendix B says: UTF-8, micros, days and ints as longs. */
+function bucketSql(type: IcebergType, expression: string, count: number): string {
+  if (type === 'string') return `iceberg_bucket_bytes(${count}, encode(${expression}))`
+  if (type === 'binary') return `iceberg_bucket_bytes(${count}, ${expression})`
+  if (type === 'date')
+    return `iceberg_bucket_long(${count}, CAST(${expression} - DATE '1970-01-01' AS BIGINT))`
+  if (type === 'timestamp' || type === 'timestamptz')
+    return `iceberg_bucket_long(${count}, epoch_us(${expression}))`
+  return `iceberg_bucket_long(${count}, CAST(${expression} AS BIGINT))`
+}
+
+/** Makes the bucket functions known to the connection's instance; doing so again changes nothing. */
+export function registerBucketFunctions(connection: DuckDBConnection): void {
+  const long = (value: DuckDBValue): Uint8Array => encodeBound('long', value as bigint)
+  const bytes = (value: DuckDBValue): Uint8Array => (value as DuckDBBlobValue).bytes
+  connection.registerScalarFunction(bucketFunction('iceberg_bucket_long', BIGINT, long))
+  connection.registerScalarFunction(bucketFunction('iceberg_bucket_bytes', BLOB, bytes))
+}
+
+function bucketFunction(
+  name: string,
+  type: DuckDBType,
+  bytesOf: (value: DuckDBValue) => Uint8Array,
+): DuckDBScalarFunction {
+  return DuckDBScalarFunction.create({
+    name,
+    parameterTypes: [INTEGER, type],
+    returnType: INTEGER,
+    mainFunction: (_info, input, output) => {
+      const counts = input.getColumnVector(0)
+      const values = input.getColumnVector(1)
+      for (let row = 0; row < input.rowCount; row++) {
+        const value = values.getItem(row)
+        output.setItem(
+          row,
+          value === null ? null : bucketOfHash(murmur3(bytesOf(value)), Number(counts.getItem(row))),
+        )
+      }
+      output.flush()
+    },
+  })
+}

@@ -1,0 +1,114 @@
+/**
+ * Aggregate features over tiles: what is kept of each tile's events, how tiles merge, and the value of merged tiles.
+ *
+ * Sums of integers are exact, and fail the query where the result is no int64. Fractions are added up as float64. NaN is
+ * DuckDB's: it makes every sum and mean over it NaN, and is greater than any number for `min` and `max`.
+ */
+import type { AggregateFeature, FeatureType } from '../model/feature.ts'
+import { InputError } from '../model/errors.ts'
+import { classOf, duckdbTypes, featureTypeOf, fitsInt32, isNumeric } from './columnType.ts'
+import { conditionSql, type ColumnLookup, type ColumnSql } from './condition.ts'
+
+export interface Partial {
+  /** Aggregate over a tile's events. */
+  readonly tile: string
+  readonly merge: 'sum' | 'min' | 'max'
+}
+
+export interface AggregateSql {
+  readonly type: FeatureType
+  readonly partials: readonly Partial[]
+  /** The value, from the merged partials in their order; each is null where the window is empty. */
+  value(merged: readonly string[]): string
+}
+
+/** @throws InputError, without the feature's name, for a column that does not fit. */
+export function aggregateSql(feature: AggregateFeature, column: ColumnLookup): AggregateSql {
+  const where = feature.where === null ? [] : [conditionSql(feature.where, column)]
+  const aggregated = feature.column === null ? null : column(feature.column)
+  switch (feature.aggregate) {
+    case 'count':
+      return counted(over(`count(${aggregated?.sql ?? '*'})`, where))
+    case 'sum':
+      return summed(numeric(feature, aggregated), where)
+    case 'mean':
+      return averaged(numeric(feature, aggregated), where)
+    case 'min':
+    case 'max':
+      return extreme(feature.aggregate, feature.column, aggregated, where)
+    case 'share':
+      return shared(feature.condition === null ? '(true)' : conditionSql(feature.condition, column), where)
+  }
+}
+
+const over = (call: string, conditions: readonly string[]) =>
+  conditions.length === 0 ? call : `${call} FILTER (WHERE ${conditions.join(' AND ')})`
+
+const counted = (tile: string): AggregateSql => ({
+  type: 'int64',
+  partials: [{ tile, merge: 'sum' }],
+  value: ([count]) => `CAST(coalesce(${count}, 0) AS BIGINT)`,
+})
+
+/** A tile's sum of int32 values cannot leave int64; those of wider integers are kept as 128 bits. */
+function sumOf({ sql, type }: ColumnSql, where: readonly string[]): string {
+  if (classOf(type) !== 'integer') return over(`sum(CAST(${sql} AS DOUBLE))`, where)
+  return fitsInt32(type)
+    ? `CAST(${over(`sum(${sql})`, where)} AS BIGINT)`
+    : over(`sum(CAST(${sql} AS HUGEINT))`, where)
+}
+
+function summed(column: ColumnSql, where: readonly string[]): AggregateSql {
+  const type = classOf(column.type) === 'integer' ? 'int64' : 'float64'
+  return {
+    type,
+    partials: [{ tile: sumOf(column, where), merge: 'sum' }],
+    value: ([sum]) => `CAST(${sum} AS ${duckdbTypes[type]})`,
+  }
+}
+
+const averaged = (column: ColumnSql, where: readonly string[]): AggregateSql => ({
+  type: 'float64',
+  partials: [
+    { tile: sumOf(column, where), merge: 'sum' },
+    { tile: over(`count(${column.sql})`, where), merge: 'sum' },
+  ],
+  value: ([sum, count]) => `CAST(${sum} AS DOUBLE) / CAST(nullif(${count}, 0) AS DOUBLE)`,
+})
+
+const shared = (condition: string, where: readonly string[]): AggregateSql => ({
+  type: 'float64',
+  partials: [
+    { tile: over('count(*)', [...where, condition]), merge: 'sum' },
+    { tile: over('count(*)', [...where, `(${condition} IS NOT NULL)`]), merge: 'sum' },
+  ],
+  value: ([met, known]) => `CAST(${met} AS DOUBLE) / CAST(nullif(${known}, 0) AS DOUBLE)`,
+})
+
+function extreme(
+  merge: 'min' | 'max',
+  name: string | null,
+  column: ColumnSql | null,
+  where: readonly string[],
+): AggregateSql {
+  const type = column === null ? null : featureTypeOf(column.type)
+  if (column === null || type === null) {
+    throw new InputError(
+      `${merge} of column ${name}: a column of type ${column?.type} has no smallest or greatest value that a feature can hold. Use a number, text, boolean or instant.`,
+      { column: name },
+    )
+  }
+  return {
+    type,
+    partials: [{ tile: over(`${merge}(${column.sql})`, where), merge }],
+    value: ([value]) => `CAST(${value} AS ${duckdbTypes[type]})`,
+  }
+}
+
+function numeric({ aggregate, column: name }: AggregateFeature, column: ColumnSql | null): ColumnSql {
+  if (column !== null && isNumeric(column.type)) return column
+  throw new InputError(
+    `${aggregate} of column ${name}: the column is ${column?.type}, not a number${column?.type === 'NULL' ? ': none of its values is there yet, so its type cannot be told' : ''}. Use a column of numbers, or count.`,
+    { column: name },
+  )
+}

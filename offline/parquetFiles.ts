@@ -1,0 +1,105 @@
+/** Parquet files of a source: their columns, and SQL that reads them as one table. */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { quoteLiteral } from '../iceberg/duckdb/quote.ts'
+import { InputError } from '../model/errors.ts'
+import type { Source } from '../model/source.ts'
+import { commonType, type Column } from './columnType.ts'
+import { query, type Row } from './duckdb.ts'
+import type { SourceFile } from './sourceFiles.ts'
+
+export const listOf = (files: readonly SourceFile[]) =>
+  `[${files.map(({ path }) => quoteLiteral(path)).join(', ')}]`
+
+/** The columns are those inside the files; names of folders add none. */
+export const parquetTable = (files: readonly SourceFile[]) =>
+  `read_parquet(${listOf(files)}, union_by_name = true, hive_partitioning = false)`
+
+/**
+ * The columns of all files together, each with the widest type that it has in any.
+ *
+ * @throws InputError for a file that is not whole, a column whose types clash, a file without the timestamp column.
+ */
+export async function parquetColumns(
+  connection: DuckDBConnection,
+  source: Source,
+  files: readonly SourceFile[],
+): Promise<Column[]> {
+  const found = new Map<string, { type: string; file: string }>()
+  for (const { path, columns } of await fileColumns(connection, source, files)) {
+    if (!columns.some(({ name }) => name === source.timestamp)) {
+      throw new InputError(
+        `source ${source.name}: ${path} has no timestamp column ${JSON.stringify(source.timestamp)}. Its columns are ${columns.map(({ name }) => name).join(', ')}.`,
+        { source: source.name, path, column: source.timestamp },
+      )
+    }
+    for (const { name, type } of columns) {
+      const there = found.get(name)
+      const common = there === undefined ? type : commonType(there.type, type)
+      if (common === null) throw clash(source, name, there?.type, there?.file, type, path)
+      if (there?.type !== common) found.set(name, { type: common, file: path })
+    }
+  }
+  return [...found].map(([name, { type }]) => ({ name, type }))
+}
+
+const clash = (source: Source, name: string, one?: string, file?: string, other?: string, path?: string) =>
+  new InputError(
+    `source ${source.name}: column ${name} is ${one} in ${file} but ${other} in ${path}. Write it with one type in all files.`,
+    { source: source.name, column: name },
+  )
+
+interface FileColumns {
+  readonly path: string
+  readonly columns: Column[]
+}
+
+async function fileColumns(
+  connection: DuckDBConnection,
+  source: Source,
+  files: readonly SourceFile[],
+): Promise<FileColumns[]> {
+  const schemaOf = (some: readonly SourceFile[]) =>
+    query(
+      connection,
+      `SELECT file_name, name, num_children, duckdb_type FROM parquet_schema(${listOf(some)})`,
+    )
+  try {
+    return topLevel(await schemaOf(files))
+  } catch (error) {
+    for (const file of files) {
+      await schemaOf([file]).catch((cause: unknown) => {
+        throw new InputError(
+          `source ${source.name}: ${file.path} is not a whole Parquet file (${reasonOf(cause)}). Write it again or remove it.`,
+          { source: source.name, path: file.path },
+          { cause },
+        )
+      })
+    }
+    throw error
+  }
+}
+
+const reasonOf = (error: unknown) =>
+  error instanceof Error ? error.message.replace(/^DuckDB: [\w ]+: /, '') : ''
+
+/** A schema lists its tree depth first, the root before its columns; only the root's own children are columns. */
+function topLevel(schema: readonly Row[]): FileColumns[] {
+  const files = new Map<string, FileColumns & { open: number[] }>()
+  for (const row of schema) {
+    const path = String(row['file_name'])
+    const children = Number(row['num_children'] ?? 0)
+    const file = files.get(path)
+    if (file === undefined) {
+      files.set(path, { path, columns: [], open: [children] })
+      continue
+    }
+    while (file.open.at(-1) === 0) file.open.pop()
+    if (file.open.length === 1) {
+      const type = children > 0 ? 'nested' : String(row['duckdb_type'])
+      file.columns.push({ name: String(row['name']), type })
+    }
+    file.open.push((file.open.pop() ?? 0) - 1)
+    if (children > 0) file.open.push(children)
+  }
+  return [...files.values()].map(({ path, columns }) => ({ path, columns }))
+}

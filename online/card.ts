@@ -1,0 +1,98 @@
+/**
+ * A group's card as a store keeps it: JSON with the order of the load that wrote it, and the two rules that keep late
+ * loads from taking it back.
+ */
+import { InputError, IntegrityError } from '../model/index.ts'
+import type { GroupCard, LoadMark, LoadOrder } from './store.ts'
+import { compareOrder, schemaTag } from './value.ts'
+
+const format = 1
+
+export interface StoredCard {
+  readonly card: GroupCard
+  /** The load that last wrote everything but `complete`. */
+  readonly writtenBy: LoadOrder
+}
+
+/** What a store keeps after a load of `order` has brought `card`; a smaller order changes nothing. */
+export function mergeCard(
+  stored: StoredCard | null,
+  card: Omit<GroupCard, 'complete'>,
+  order: LoadOrder,
+): StoredCard {
+  checkCard(card)
+  if (stored === null) return { card: { ...card, complete: null }, writtenBy: order }
+  const columns = ({ keys }: Pick<GroupCard, 'keys'>) =>
+    keys.map(({ name, type }) => `${name}: ${type}`).join(', ')
+  if (columns(stored.card) !== columns(card)) {
+    throw new InputError(
+      `group ${card.group}: the online store has it with keys (${columns(stored.card)}), this load with (${columns(card)}). Give the group a new version.`,
+      { group: card.group },
+    )
+  }
+  if (compareOrder(order, stored.writtenBy) < 0) return stored
+  return { card: { ...card, complete: stored.card.complete }, writtenBy: order }
+}
+
+/** What a store keeps after a complete load. Of two marks of one order the later one stays. */
+export function mergeMark(stored: StoredCard | null, group: string, mark: LoadMark): StoredCard {
+  if (stored === null) {
+    throw new InputError(`group ${group}: nothing was ever written. Call write before finishLoad.`, { group })
+  }
+  const before = stored.card.complete
+  if (before !== null) {
+    const order = compareOrder(mark.order, before.order)
+    if (order < 0 || (order === 0 && mark.loadedAtMs <= before.loadedAtMs)) return stored
+  }
+  return { ...stored, card: { ...stored.card, complete: mark } }
+}
+
+function checkCard({ group, schema }: Omit<GroupCard, 'complete'>): void {
+  const tag = schemaTag(schema.features)
+  if (schema.tag !== tag) {
+    throw new InputError(
+      `group ${group}: schema tag ${schema.tag} is not that of its features (${tag}). Make schemas with valueSchema().`,
+      { group, tag: schema.tag },
+    )
+  }
+}
+
+/** 64-bit integers become strings of digits. */
+export function encodeCard(stored: StoredCard): string {
+  return JSON.stringify({ format, ...stored }, (_, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  )
+}
+
+/** @throws IntegrityError where the text is no card of this format. */
+export function decodeCard(text: string): StoredCard {
+  const { format: found, card, writtenBy } = JSON.parse(text) as WrittenCard
+  if (found !== format) {
+    throw new IntegrityError(
+      `online store: a card has format ${String(found)}, expected ${format}. Load the group again with this version of Asof.`,
+    )
+  }
+  const { complete } = card
+  return {
+    card: {
+      ...card,
+      complete: complete === null ? null : { ...complete, order: readOrder(complete.order) },
+    },
+    writtenBy: readOrder(writtenBy),
+  }
+}
+
+type WrittenOrder = { readonly [field in keyof LoadOrder]: string }
+
+interface WrittenCard {
+  readonly format: unknown
+  readonly card: Omit<GroupCard, 'complete'> & {
+    readonly complete: (Omit<LoadMark, 'order'> & { readonly order: WrittenOrder }) | null
+  }
+  readonly writtenBy: WrittenOrder
+}
+
+const readOrder = ({ incarnation, sequenceNumber }: WrittenOrder): LoadOrder => ({
+  incarnation: BigInt(incarnation),
+  sequenceNumber: BigInt(sequenceNumber),
+})

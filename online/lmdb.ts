@@ -1,0 +1,297 @@
+/**
+ * The embedded online store: one LMDB environment in one folder, shared by processes. One of them writes at a time,
+ * any number read at once, and every read sees the newest commit.
+ *
+ * Three sub-databases, all keyed with the store's name first, so that two stores never meet in one folder:
+ *
+ * | sub-database | key | value |
+ * |---|---|---|
+ * | `cards` | `<store>:<group>` | the card (`card.ts`) |
+ * | `schemas` | `<store>:<group>:<tag>` | the features of that tag, as JSON |
+ * | `values` | `<store>:<group>:<key text>` (`key.ts`) | the value (`value.ts`) |
+ *
+ * A batch is compared and written inside one write transaction, so two loads at once cannot pass each other.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { AsofError, InputError, IntegrityError } from '../model/index.ts'
+import { decodeCard, encodeCard, mergeCard, mergeMark, type StoredCard } from './card.ts'
+import { checkStorageName, keyText, parseKeyText, storageKey } from './key.ts'
+import {
+  checkFolder,
+  makeFolder,
+  openTables,
+  unavailable,
+  type LmdbOptions,
+  type Table,
+  type Tables,
+} from './lmdbTables.ts'
+import type {
+  GroupCard,
+  KeyValue,
+  LoadMark,
+  LoadOrder,
+  OnlineRow,
+  OnlineStore,
+  StoredValue,
+  ValueSchema,
+} from './store.ts'
+import { decodeBody, decodeHeader, decodeOrder, encodeOrder, encodeValue, orderBytes } from './value.ts'
+
+interface ScannedRow {
+  readonly keys: readonly KeyValue[]
+  readonly value: StoredValue
+  readonly order: LoadOrder
+}
+
+interface ScanPage {
+  readonly rows: readonly ScannedRow[]
+  /** Null after the last page. */
+  readonly last: Buffer | null
+}
+
+/** Rows of one transaction: long enough to be quick, short enough for the event loop and for other writers. */
+const rowsPerTransaction = 2000
+const rowsPerScan = 1000
+
+/**
+ * Opens the store.
+ *
+ * @throws UnavailableError where the folder is missing (for a reader), cannot be made or must not be used
+ */
+export function openLmdb(options: LmdbOptions): OnlineStore {
+  checkStorageName('store', options.store)
+  return new LmdbStore(options)
+}
+
+class LmdbStore implements OnlineStore {
+  readonly name = 'lmdb'
+  private readonly options: LmdbOptions
+  private opened: Tables | null = null
+  private closed = false
+  private readonly schemas = new Map<string, ValueSchema>()
+  private readonly cards = new Map<string, { readonly text: Buffer; readonly stored: StoredCard }>()
+
+  constructor(options: LmdbOptions) {
+    this.options = options
+    if (options.readOnly === true) checkFolder(options)
+    else {
+      makeFolder(options)
+      this.tables()
+    }
+  }
+
+  readCard(group: string): Promise<GroupCard | null> {
+    return this.attempt('read', (tables) => this.storedCard(tables, group)?.card ?? null)
+  }
+
+  async listGroups(): Promise<string[]> {
+    const prefix = `${this.options.store}:`
+    const keys = await this.attempt('read', ({ cards }) =>
+      Array.from(cards.getKeys(rangeOf(prefix)), (key) => key.toString().slice(prefix.length)),
+    )
+    return keys ?? []
+  }
+
+  async write(
+    card: Omit<GroupCard, 'complete'>,
+    order: LoadOrder,
+    rows: readonly OnlineRow[],
+  ): Promise<number> {
+    checkStorageName('group', card.group)
+    const orderPrefix = encodeOrder(order)
+    const encode = (row: OnlineRow): [Buffer, Buffer] => [
+      this.valueKey(card.group, keyText(card.keys, row.keys)),
+      encodeValue(card.schema, orderPrefix, row),
+    ]
+    // All of it before the first write: a row that cannot be stored leaves nothing half done.
+    const encoded = rows.map(encode)
+    await this.transact((tables) => this.writeCard(tables, card, order))
+    let written = 0
+    for (let start = 0; start < rows.length; start += rowsPerTransaction) {
+      if (start > 0) await nextTurn()
+      const batch = encoded.slice(start, start + rowsPerTransaction)
+      written += await this.transact(({ values }) => writeWinners(values, orderPrefix, batch))
+    }
+    return written
+  }
+
+  async finishLoad(group: string, mark: LoadMark): Promise<void> {
+    encodeOrder(mark.order)
+    await this.transact((tables) => {
+      const stored = this.storedCard(tables, group)
+      const merged = mergeMark(stored, group, mark)
+      if (merged !== stored) tables.cards.putSync(this.cardKey(group), Buffer.from(encodeCard(merged)))
+    })
+  }
+
+  async read(group: string, keys: readonly (readonly KeyValue[])[]): Promise<(StoredValue | null)[]> {
+    const found = await this.attempt('read', (tables) => {
+      const stored = this.storedCard(tables, group)
+      if (stored === null) return null
+      return keys.map((key) => {
+        const bytes = tables.values.getBinary(this.valueKey(group, keyText(stored.card.keys, key)))
+        return bytes === undefined ? null : this.decode(tables, group, bytes)
+      })
+    })
+    return found ?? keys.map(() => null)
+  }
+
+  async *scan(group: string): AsyncGenerator<ScannedRow> {
+    let after: Buffer | null = null
+    for (;;) {
+      const page: ScanPage | null = await this.attempt('read', (tables) =>
+        this.scanPage(tables, group, after),
+      )
+      if (page === null || page.last === null) return
+      yield* page.rows
+      after = page.last
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await this.opened?.root.close()
+  }
+
+  /** The next rows after a key; short pages, so that a slow consumer holds no read transaction. */
+  private scanPage(tables: Tables, group: string, after: Buffer | null): ScanPage | null {
+    const stored = this.storedCard(tables, group)
+    if (stored === null) return null
+    const prefix = this.valueKey(group, '')
+    const { start, end } = rangeOf(prefix.toString())
+    const range = { start: after ?? start, end, exclusiveStart: after !== null, limit: rowsPerScan }
+    const rows: ScannedRow[] = []
+    let last: Buffer | null = null
+    for (const { key, value: bytes } of tables.values.getRange(range)) {
+      last = key
+      const value = this.decode(tables, group, bytes)
+      if (value === null) continue
+      const keys = parseKeyText(stored.card.keys, key.toString('utf8', prefix.length))
+      rows.push({ keys, value, order: decodeOrder(bytes) })
+    }
+    return { rows, last }
+  }
+
+  private writeCard(tables: Tables, card: Omit<GroupCard, 'complete'>, order: LoadOrder): void {
+    const merged = mergeCard(this.storedCard(tables, card.group), card, order)
+    const { tag, features } = card.schema
+    const key = this.schemaKey(card.group, tag)
+    const text = Buffer.from(JSON.stringify(features))
+    const there = tables.schemas.getBinary(key)
+    if (there !== undefined && !there.equals(text)) {
+      throw new IntegrityError(
+        `group ${card.group}: two schemas have the tag ${tag}. Rename one of the new features.`,
+        { group: card.group, tag },
+      )
+    }
+    if (there === undefined) tables.schemas.putSync(key, text)
+    tables.cards.putSync(this.cardKey(card.group), Buffer.from(encodeCard(merged)))
+  }
+
+  private decode(tables: Tables, group: string, bytes: Buffer): StoredValue | null {
+    const { tag, eventTimestampMicros } = decodeHeader(bytes)
+    if (tag === null) return null
+    const schema = this.schemaOf(tables, group, tag)
+    return { eventTimestampMicros, schema, values: decodeBody(schema, bytes) }
+  }
+
+  private schemaOf(tables: Tables, group: string, tag: string): ValueSchema {
+    const name = `${group}:${tag}`
+    const known = this.schemas.get(name)
+    if (known !== undefined) return known
+    const text = tables.schemas.getBinary(this.schemaKey(group, tag))
+    if (text === undefined) {
+      throw new IntegrityError(`group ${group}: a value has schema ${tag}, which the store does not keep.`, {
+        group,
+        tag,
+      })
+    }
+    const schema = { tag, features: JSON.parse(text.toString()) as ValueSchema['features'] }
+    this.schemas.set(name, schema)
+    return schema
+  }
+
+  /** Cards are parsed again only where their bytes have changed. */
+  private storedCard({ cards }: Tables, group: string): StoredCard | null {
+    const text = cards.getBinary(this.cardKey(group))
+    if (text === undefined) return null
+    const known = this.cards.get(group)
+    if (known !== undefined && known.text.equals(text)) return known.stored
+    const stored = decodeCard(text.toString())
+    this.cards.set(group, { text, stored })
+    return stored
+  }
+
+  private cardKey(group: string): Buffer {
+    return Buffer.from(`${this.options.store}:${group}`)
+  }
+
+  private schemaKey(group: string, tag: string): Buffer {
+    return Buffer.from(storageKey(this.options.store, group, tag))
+  }
+
+  private valueKey(group: string, text: string): Buffer {
+    return Buffer.from(storageKey(this.options.store, group, text))
+  }
+
+  private async transact<T>(work: (tables: Tables) => T): Promise<T> {
+    if (this.options.readOnly === true) {
+      throw new InputError(
+        `online store ${this.options.path} was opened to read only. Open it without readOnly.`,
+      )
+    }
+    const done = await this.attempt('write', (tables) =>
+      tables.root.transactionSync(() => ({ result: work(tables) })),
+    )
+    if (done === null) throw new IntegrityError(`online store ${this.options.path}: a writer has no tables.`)
+    return done.result
+  }
+
+  /** Null where nothing was ever written. Asof's own errors pass; whatever LMDB says is a store that does not answer. */
+  private attempt<T>(what: 'read' | 'write', work: (tables: Tables) => T | null): Promise<T | null> {
+    return new Promise((resolve) => {
+      try {
+        const tables = this.tables()
+        if (what === 'read') tables?.root.resetReadTxn()
+        resolve(tables === null ? null : work(tables))
+      } catch (error) {
+        if (error instanceof AsofError) throw error
+        throw unavailable(this.options, `cannot ${what}`, error)
+      }
+    })
+  }
+
+  /** Opens on first use: before the first write a reader finds no database, or one without its tables. */
+  private tables(): Tables | null {
+    const { options } = this
+    if (this.closed) throw unavailable(options, 'was closed', null)
+    if (this.opened !== null) return this.opened
+    if (options.readOnly === true && !existsSync(join(options.path, 'data.mdb'))) return null
+    try {
+      this.opened = openTables(options)
+    } catch (error) {
+      throw unavailable(options, 'cannot open', error)
+    }
+    return this.opened
+  }
+}
+
+/** Puts the rows whose order is greater than what is stored; how many those were. */
+function writeWinners(values: Table, order: Buffer, batch: readonly (readonly [Buffer, Buffer])[]): number {
+  let written = 0
+  for (const [key, value] of batch) {
+    const there = values.getBinary(key)
+    if (there !== undefined && order.compare(there, 0, orderBytes) <= 0) continue
+    values.putSync(key, value)
+    written++
+  }
+  return written
+}
+
+/** All keys that start with a prefix that ends in a colon: the next character is a semicolon. */
+function rangeOf(prefix: string): { start: Buffer; end: Buffer } {
+  return { start: Buffer.from(prefix), end: Buffer.from(`${prefix.slice(0, -1)};`) }
+}

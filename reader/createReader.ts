@@ -1,0 +1,137 @@
+/**
+ * The HTTP reader: serves online values, and needs nothing but the online store and a clock.
+ *
+ * `GET /feature-groups/{id}/online?entity_ids=ATL,JFK&features=departures_24h`
+ *
+ * `entity_ids` holds 1 to 1,000 key texts (`online/key.ts`): keys joined with `|` (`ATL|JFK`), a comma, bar or
+ * backslash inside a key behind a backslash. `features` leaves out the others; without it all come, in the order of
+ * the definition. Both take percent-encoding, like every query. The answer keeps the order of the question, with
+ * duplicates, and misses in their places:
+ *
+ * ```json
+ * { "feature_group": "airport_delays_v1", "as_of": "2001-07-01T01:02:03Z", "age_seconds": 123.5, "stale": false,
+ *   "snapshot_id": "6132145893", "keys": ["origin"],
+ *   "results": [{ "entity_id": "ATL", "keys": { "origin": "ATL" }, "event_timestamp": "2001-07-01T01:00:00Z",
+ *                 "features": { "departures_24h": { "value": 712, "status": "PRESENT" } } }] }
+ * ```
+ *
+ * `age_seconds` counts from the last complete load; the group is `stale` once that is older than 1.5 times its cadence.
+ * A status is PRESENT, NULL_VALUE, NOT_FOUND or OUTSIDE_MAX_AGE, and `value` is null for all but the first. How values
+ * are written is in `online/json.ts`: int64 has all its digits, floats keep their bits.
+ *
+ * `GET /health` is 200 while the process lives; `GET /ready` is 200 once every group has been loaded completely.
+ * Errors are `{ "error": { "code", "message" } }`: 400 a question that cannot be answered, 404 no such group or route,
+ * 503 (with Retry-After) a group that was never loaded completely or a store that does not answer. On a set clock
+ * (rule 11) every answer has the header `asof-clock`, and the health answer says so too.
+ *
+ * Nothing of a request is logged but the route: ids may be personal data. The caller chooses where to listen.
+ */
+import fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+} from 'fastify'
+import type { EpochMs } from '../model/index.ts'
+import { createJudge, type GroupCard, type LoadMark, type OnlineStore } from '../online/index.ts'
+import { writeAnswer } from './answer.ts'
+import {
+  errorBody,
+  NotFoundError,
+  NotLoadedError,
+  refuseTornRequest,
+  responseOf,
+  type ErrorResponse,
+} from './errors.ts'
+import { readiness } from './readiness.ts'
+import { readQuestion } from './question.ts'
+
+export interface ReaderOptions {
+  readonly store: OnlineStore
+  readonly nowMs: () => EpochMs
+  readonly storeName: string
+  /** What a set clock has to say for itself; null on the machine's own clock. */
+  readonly clockNote: string | null
+  /** Without it nothing is logged. */
+  readonly logger?: FastifyBaseLogger
+}
+
+/** Room for 1,000 composite ids in the address; Node's own limit of 16 KiB is too small for 1,000 of 16 characters. */
+const maxHeaderSize = 1 << 19
+
+export function createReader(options: ReaderOptions): FastifyInstance {
+  const { store, nowMs, storeName, clockNote, logger } = options
+  const addClock = (reply: FastifyReply) => {
+    if (clockNote !== null) reply.header('asof-clock', clockNote.replace(/[^\x20-\x7e]/g, '?'))
+  }
+  const app: FastifyInstance = fastify({
+    http: { maxHeaderSize },
+    routerOptions: { maxParamLength: 256 },
+    logController: new LogController({ disableRequestLogging: true }),
+    clientErrorHandler: refuseTornRequest,
+    frameworkErrors: (error, _request, reply: FastifyReply) => {
+      addClock(reply)
+      sendError(reply, error)
+    },
+    ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
+  })
+  app.addHook('onRequest', (_request, reply, done) => {
+    addClock(reply)
+    done()
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const { code } = sendError(reply, error)
+    if (code === 'internal' || code === 'store_unavailable')
+      request.log.error({ err: error, route: request.routeOptions.url }, 'request failed')
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const message = `There is no ${request.method} on this path. There is GET /feature-groups/{id}/online?entity_ids=…, GET /health and GET /ready.`
+    return reply
+      .code(404)
+      .type(json)
+      .send(errorBody({ code: 'unknown_route', message }))
+  })
+
+  app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
+    const card = await loadedCard(store, request.params.id)
+    const question = readQuestion(card, request.raw.url ?? '')
+    const now = nowMs()
+    const judge = createJudge(card, now, question.features)
+    const values = await store.read(card.group, question.keys)
+    return reply.type(json).send(writeAnswer(card, now, question, values.map(judge)))
+  })
+  app.get('/health', () => ({
+    status: 'ok',
+    store: storeName,
+    online_store: store.name,
+    now: new Date(nowMs()).toISOString(),
+    clock: clockNote ?? 'machine',
+  }))
+  app.get('/ready', async (_request, reply) => {
+    const { ready, body } = await readiness(store, nowMs())
+    if (!ready) reply.code(503).header('retry-after', 5)
+    return body
+  })
+  return app
+}
+
+const json = 'application/json; charset=utf-8'
+
+function sendError(reply: FastifyReply, error: unknown): ErrorResponse {
+  const response = responseOf(error)
+  if (response.retryAfterSeconds !== null) reply.header('retry-after', response.retryAfterSeconds)
+  reply.code(response.status).type(json).send(errorBody(response))
+  return response
+}
+
+async function loadedCard(store: OnlineStore, group: string): Promise<GroupCard & { complete: LoadMark }> {
+  const card = await store.readCard(group)
+  if (card === null) {
+    const groups = (await store.listGroups()).join(', ') || 'none yet: run asof materialize'
+    throw new NotFoundError(
+      `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups}.`,
+    )
+  }
+  if (card.complete === null) throw new NotLoadedError(group)
+  return { ...card, complete: card.complete }
+}

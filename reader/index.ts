@@ -1,0 +1,1 @@
+export { createReader, type ReaderOptions } from './createReader.ts'

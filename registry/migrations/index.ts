@@ -1,0 +1,5 @@
+/** Every migration in order; the name decides. A migration that has been released never changes again. */
+import type { Migration } from 'kysely'
+import { first } from './0001_first.ts'
+
+export const migrations: Record<string, Migration> = { '0001_first': first }

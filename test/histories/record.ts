@@ -1,0 +1,68 @@
+/** `npm run record-histories`: runs the workflows on a real server and writes their histories beside this file. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { WorkflowHandle } from '@temporalio/client'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import { applyRegistration, planRegistration } from '../../activities/index.ts'
+import { updateNames } from '../../workflows/names.ts'
+import type { GateDecision } from '../../workflows/resolveGate.ts'
+import { writeOrders } from '../support/orders.ts'
+import { runStore, startTemporal } from '../support/temporal.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'asof-histories-'))
+const orders = join(folder, 'orders')
+const days = ['2024-01-01', '2024-01-02', '2024-01-03', '2024-01-04']
+await writeOrders(orders, days)
+const temporal = await startTemporal()
+const running = await runStore(
+  temporal,
+  {
+    ASOF_HOME: join(folder, 'home'),
+    ASOF_FEATURES: fileURLToPath(new URL('../fixtures/shop.ts', import.meta.url)),
+    ORDERS_PATH: orders,
+    ASOF_CLOCK: '2024-01-05T00:30:00Z',
+  },
+  folder,
+)
+const { client, taskQueue, store } = running
+
+async function record(name: string, type: string, input: object, meanwhile?: (handle: WorkflowHandle) => Promise<void>) {
+  const handle = await client.workflow.start(type, { taskQueue, workflowId: name, args: [input] })
+  await meanwhile?.(handle)
+  await handle.result().catch(() => undefined)
+  const text = historyToJSON(await handle.fetchHistory())
+  writeFileSync(new URL(`${name}.json`, import.meta.url), `${text}\n`)
+  console.log(`${name}: ${text.length} characters`)
+}
+
+/** Decides as soon as a gate holds the run: until then the update's validator refuses. */
+const decide = (decision: GateDecision) => async (handle: WorkflowHandle) => {
+  for (;;) {
+    try {
+      await handle.executeUpdate<string, [GateDecision]>(updateNames.resolveGate, { args: [decision] })
+      return
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
+try {
+  await applyRegistration(store, await planRegistration(store))
+  const group = 'shop_orders_v1'
+  const range = { from: '2024-01-02', to: '2024-01-04' }
+  await record('backfill-published', 'backfill', { group, ...range })
+  await record('backfill-nothing-to-do', 'backfill', { group, ...range })
+  await record('backfill-failed', 'backfill', { group, from: '2024-01-02', to: '2025-01-01' })
+  await record('materialize', 'materialize', { group, full: true })
+  await writeOrders(orders, ['2024-01-03'], 1_000)
+  const rewrite = { group, from: '2024-01-03', to: '2024-01-04', rewrite: true }
+  await record('backfill-aborted', 'backfill', rewrite, decide({ decision: 'abort', reason: 'wrong prices' }))
+  await record('backfill-overridden', 'backfill', rewrite, decide({ decision: 'override', name: 'Ada', reason: 'right prices' }))
+} finally {
+  await running.stop()
+  await temporal.teardown()
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,70 @@
+/** Chunks cover their ranges exactly, cut between days and are neither tiny nor huge; incomplete sources are refused. */
+import { expect, test } from 'vitest'
+import { count, csv, formatInstant, mean, parseInstant } from '../../model/index.ts'
+import { largestWindowMs, planChunks, refuseIncomplete } from '../../offline/index.ts'
+import { randomFrom } from './random.ts'
+import { groupOn } from './workbench.ts'
+
+const dayMs = 864e5
+const range = (from: string, to: string) => ({ from: parseInstant(from), to: parseInstant(to) })
+const shown = (chunks: readonly { from: number; to: number }[]) =>
+  chunks.map(({ from, to }) => `${formatInstant(from)} ${formatInstant(to)}`)
+
+test('an hourly half-year in chunks of about four weeks', () => {
+  const chunks = planChunks([range('2001-01-08', '2001-07-01')], 36e5, 7 * dayMs, { targetMs: 28 * dayMs })
+  expect(shown(chunks)).toEqual([
+    '2001-01-08T00:00:00Z 2001-02-05T23:00:00Z',
+    '2001-02-05T23:00:00Z 2001-03-06T23:00:00Z',
+    '2001-03-06T23:00:00Z 2001-04-04T23:00:00Z',
+    '2001-04-04T23:00:00Z 2001-05-03T23:00:00Z',
+    '2001-05-03T23:00:00Z 2001-06-01T23:00:00Z',
+    '2001-06-01T23:00:00Z 2001-07-01T00:00:00Z',
+  ])
+})
+
+test('random ranges are covered once, no day of ends is cut, and no chunk is out of proportion', () => {
+  const seed = Number(process.env['ASOF_TEST_SEED'] ?? Date.now() % 1e6)
+  console.log(`chunks.test.ts: ASOF_TEST_SEED=${seed}`)
+  const random = randomFrom(seed)
+  for (let round = 0; round < 2000; round++) {
+    const cadence = random.pick([1e3, 6e4, 9e5, 36e5, 42e5, 6 * 36e5, dayMs, 2 * dayMs, 7 * dayMs])
+    const largest = random.pick([36e5, dayMs, 7 * dayMs, 30 * dayMs])
+    const targetMs = random.pick([36e5, dayMs, 7 * dayMs, 28 * dayMs])
+    const from = Math.floor((random.next() * 1e12 - 2e11) / cadence) * cadence
+    const whole = { from, to: from + Math.ceil((1 + random.below(100 * dayMs)) / cadence) * cadence }
+    const chunks = planChunks([whole], cadence, largest, { targetMs })
+    const what = `cadence ${cadence}, largest ${largest}, target ${targetMs}: ${shown([whole]).join()} as ${shown(chunks).join()}`
+    expect(
+      chunks.map(({ from: start }) => start),
+      what,
+    ).toEqual([from, ...chunks.slice(0, -1).map(({ to }) => to)])
+    expect(chunks.at(-1)?.to, what).toBe(whole.to)
+    const aim = Math.max(targetMs, largest, cadence)
+    for (const [index, { from: start, to }] of chunks.entries()) {
+      expect((to - start) % cadence, what).toBe(0)
+      expect(to, what).toBeGreaterThan(start)
+      expect(to - start, what).toBeLessThanOrEqual(1.5 * (aim + dayMs) + 2 * dayMs + 2 * cadence)
+      if (index > 0)
+        expect(Math.floor(start / dayMs), what).toBeLessThan(Math.floor((start + cadence) / dayMs))
+    }
+  }
+})
+
+test('an interval whose windows reach before the source is complete is refused', () => {
+  const source = csv({ name: 'events', path: 'x.csv', timestamp: 't', completeFrom: '2001-01-01' })
+  const group = {
+    ...groupOn(source, { short: count({ over: '1h' }), long: mean('v', { over: '7d' }) }),
+    every: '1h' as const,
+  }
+  expect(largestWindowMs(group)).toBe(7 * dayMs)
+  expect(() =>
+    refuseIncomplete(group, [range('2001-02-01', '2001-02-02'), range('2001-01-07', '2001-01-09')]),
+  ).toThrow(
+    'feature group tested_v1: feature long: the window of 7d of the interval that ends at 2001-01-07T01:00:00Z reaches back to 2000-12-31T01:00:00Z, but source events is complete only from 2001-01-01T00:00:00Z. The first interval with whole windows ends at 2001-01-08T00:00:00Z: start from 2001-01-07T23:00:00Z, or set allowPartialWindows on the group.',
+  )
+  refuseIncomplete(group, [range('2001-01-07T23:00:00Z', '2001-01-09')])
+  refuseIncomplete(group, [])
+  refuseIncomplete({ ...group, allowPartialWindows: true }, [range('2001-01-01', '2001-01-09')])
+  const unbounded = csv({ name: 'events', path: 'x.csv', timestamp: 't' })
+  refuseIncomplete({ ...group, source: unbounded }, [range('2001-01-01', '2001-01-09')])
+})

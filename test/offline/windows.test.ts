@@ -1,0 +1,251 @@
+/** The compiled SQL against the oracle, on random groups and events. */
+import { join } from 'node:path'
+import { DuckDBTimestampTZValue } from '@duckdb/node-api'
+import { expect, test } from 'vitest'
+import * as model from '../../model/index.ts'
+import type { AggregateFeature, Condition, Duration, FeatureGroup, Source } from '../../model/index.ts'
+import {
+  bindGroup,
+  bindSource,
+  computeRange,
+  openDuckDb,
+  query,
+  type DuckDb,
+  type Row,
+} from '../../offline/index.ts'
+import { expectedRows, micros, type Event, type Expected } from './oracle.ts'
+import { randomFrom, type Random } from './random.ts'
+import { workbench } from './workbench.ts'
+
+const seed = Number(process.env['ASOF_TEST_SEED'] ?? Date.now() % 1e6)
+const groups = 48
+const entities = 60
+
+const bench = workbench()
+
+const cadences: Duration[] = ['10m', '15m', '1h', '6h', '1d', '2d']
+const windows: Duration[] = ['5m', '20m', '1h', '3h', '24h', '36h', '2d', '1w']
+const starts = ['2001-01-03T00:00:00Z', '2001-03-31T18:00:00Z', '1969-12-31T18:00:00Z']
+
+function randomCondition(random: Random, depth = 0): Condition {
+  const leaves: (() => Condition)[] = [
+    () => model.gt('x', random.pick([-1.5, 0, 0.25])),
+    () => model.le('n', random.below(5) - 2),
+    () => model.ne('n', 1),
+    () => model.eq('flag', "it's"),
+    () => model.isIn('flag', ['a', "it's"]),
+    () => model.isIn('n', []),
+    () => model.isNull('x'),
+    () => model.isNotNull('flag'),
+  ]
+  const branches: (() => Condition)[] = [
+    () => model.and(randomCondition(random, depth + 1), randomCondition(random, depth + 1)),
+    () => model.or(randomCondition(random, depth + 1), randomCondition(random, depth + 1)),
+    () => model.not(randomCondition(random, depth + 1)),
+  ]
+  return random.pick(depth < 2 ? [...leaves, ...branches] : leaves)()
+}
+
+function randomFeature(random: Random): AggregateFeature {
+  const over = random.pick(windows)
+  const options = random.below(3) === 0 ? { over, where: randomCondition(random) } : { over }
+  const column = random.pick(['x', 'n'])
+  const kinds: (() => AggregateFeature)[] = [
+    () => model.count(options),
+    () => model.count(random.pick(['x', 'n', 'flag']), options),
+    () => model.sum(column, options),
+    () => model.mean(column, options),
+    () => model.min(random.pick(['x', 'n', 'flag']), options),
+    () => model.max(random.pick(['x', 'n', 'flag']), options),
+    () => model.share(randomCondition(random), options),
+  ]
+  return random.pick(kinds)()
+}
+
+/** Bursts of events with gaps between them, many of them exactly on an edge or a microsecond before. */
+function randomEvents(random: Random, from: number, to: number, edge: number): Event[] {
+  return Array.from({ length: entities }, (_, index) => `e${index}`).flatMap((entity) =>
+    Array.from({ length: random.below(4) }, () => from + random.next() * (to - from)).flatMap((burst) =>
+      Array.from({ length: 1 + random.below(5) }, () => {
+        const around = burst + random.next() * 4 * edge
+        const onEdge = Math.round(around / edge) * edge
+        return {
+          entity,
+          at: random.pick([onEdge, onEdge - 1, Math.round(around)]),
+          values: {
+            x: random.below(5) === 0 ? null : (random.next() - 0.5) * 10 ** random.below(6),
+            n: random.below(5) === 0 ? null : random.below(7) - 3,
+            flag: random.pick(['a', "it's", 'b', null]),
+          },
+        }
+      }),
+    ),
+  )
+}
+
+interface Case {
+  readonly group: FeatureGroup
+  readonly events: readonly Event[]
+  readonly from: number
+  readonly to: number
+}
+
+function randomCase(random: Random, source: Source, isEmpty: boolean): Case {
+  const every = random.pick(cadences)
+  const features = Object.fromEntries(
+    Array.from({ length: 1 + random.below(5) }, (_, index) => [`f${index}`, randomFeature(random)]),
+  )
+  const group = model.featureGroup({
+    name: 'random',
+    version: 1,
+    owner: 'o@example.com',
+    description: 'd',
+    every,
+    availableAfter: '15m',
+    source,
+    features,
+    entity: model.entity({ name: 'thing', keys: { k: 'string' } }),
+  })
+  const step = micros(every)
+  const from = Math.floor((model.parseInstant(random.pick(starts)) * 1000) / step) * step
+  const to = from + (5 + random.below(25)) * step
+  const largest = Math.max(...Object.values(features).map(({ over }) => micros(over)))
+  const events = isEmpty
+    ? []
+    : randomEvents(random, from - 2 * largest - step, to + step, random.pick([step, largest]))
+  return { group, events, from, to }
+}
+
+/** Events as a Parquet, CSV or JSON file, their times naive in UTC, naive in New York, or with a zone. */
+async function writeEvents(random: Random, number: number, events: readonly Event[]): Promise<Source> {
+  const zone = random.pick(['UTC', 'America/New_York', undefined])
+  const format = random.pick(['parquet', 'csv', 'json'] as const)
+  const lines = events.map(({ entity, at, values }) => JSON.stringify({ us: at, k: entity, ...values }))
+  const raw = await bench.write(`raw-${number}.json`, lines.join('\n'))
+  const instant = 'make_timestamptz(us)'
+  const time = zone === undefined ? instant : `(${instant} AT TIME ZONE '${zone}')`
+  const stored = format === 'parquet' ? time : `replace(CAST(${time} AS VARCHAR), ' ', 'T')`
+  const path = join(bench.folder, `events-${number}.${format}`)
+  await query(
+    bench.connection,
+    `COPY (SELECT ${stored} AS "event time", k, x, n, flag, 'unused' AS event_us FROM read_json('${raw}', format = 'newline_delimited', columns = {us: 'BIGINT', k: 'VARCHAR', x: 'DOUBLE', n: 'BIGINT', flag: 'VARCHAR'})) TO '${path}' (FORMAT ${format})`,
+  )
+  const definition = {
+    name: 'events',
+    path,
+    timestamp: 'event time',
+    ...(zone === undefined ? {} : { timeZone: zone }),
+  }
+  return { parquet: model.parquet, csv: model.csv, json: model.json }[format](definition)
+}
+
+async function computed(
+  duckdb: DuckDb,
+  { group }: Case,
+  ranges: readonly model.IntervalRange[],
+): Promise<Row[]> {
+  const connection = await duckdb.connect()
+  try {
+    const files = [{ path: String(group.source.path), size: 0, modifiedMs: 0 }]
+    const bound = await bindGroup(connection, group, files)
+    const relation = await bindSource(connection, group.source, files)
+    const rows: Row[] = []
+    for (const [index, range] of ranges.entries()) {
+      const into = `rows ${index}`
+      const made = await computeRange(connection, { bound, relation, range, runId: "run's", into })
+      const found = await query(connection, `SELECT * FROM "${into}"`)
+      expect(found.length).toBe(made.rows)
+      rows.push(...found)
+    }
+    return rows
+  } finally {
+    connection.closeSync()
+  }
+}
+
+function differences(
+  rows: readonly Row[],
+  expected: ReadonlyMap<string, Record<string, Expected>>,
+): string[] {
+  const seen = new Set<string>()
+  const found: string[] = []
+  for (const row of rows) {
+    const at = row['event_timestamp'] as DuckDBTimestampTZValue
+    const name = `${String(row['k'])} ${at.micros}`
+    if (seen.has(name)) found.push(`${name}: twice`)
+    seen.add(name)
+    const wanted = expected.get(name)
+    if (wanted === undefined) found.push(`${name}: a row too many`)
+    if (
+      (row['created_timestamp'] as DuckDBTimestampTZValue).micros !== at.micros + 900_000_000n ||
+      row['run_id'] !== "run's"
+    )
+      found.push(`${name}: created ${String(row['created_timestamp'])}, run ${String(row['run_id'])}`)
+    for (const [feature, { value, tolerance }] of Object.entries(wanted ?? {})) {
+      const got = typeof row[feature] === 'bigint' ? Number(row[feature]) : row[feature]
+      const isSame =
+        got === value ||
+        (typeof got === 'number' && typeof value === 'number' && Math.abs(got - value) <= tolerance)
+      if (!isSame) found.push(`${name}: ${feature} is ${String(got)}, not ${String(value)}`)
+    }
+  }
+  for (const name of expected.keys()) if (!seen.has(name)) found.push(`${name}: a row is missing`)
+  return found
+}
+
+/** The same ends in many short ranges. */
+function shortRanges(random: Random, { group, from, to }: Case): model.IntervalRange[] {
+  const step = micros(group.every)
+  const ranges: model.IntervalRange[] = []
+  for (let at = from; at < to;) {
+    const end = Math.min(to, at + (1 + random.below(6)) * step)
+    ranges.push({ from: at / 1000, to: end / 1000 })
+    at = end
+  }
+  return ranges
+}
+
+test(`windows are the oracle's (seed ${seed})`, { timeout: 240_000 }, async () => {
+  console.log(`windows.test.ts: ASOF_TEST_SEED=${seed}`)
+  const random = randomFrom(seed)
+  const single = await openDuckDb({
+    memoryLimit: '1GB',
+    threads: 1,
+    tempDirectory: join(bench.folder, 'single'),
+  })
+  let rowsCompared = 0
+  for (let number = 0; number < groups; number++) {
+    // The events depend on the group and the file on the events, so the source is known by its path beforehand.
+    const isEmpty = number === 0
+    const drawn = randomCase(
+      random,
+      model.parquet({ name: 'events', path: 'later', timestamp: 'event time' }),
+      isEmpty,
+    )
+    const source = isEmpty ? await emptySource() : await writeEvents(random, number, drawn.events)
+    const one: Case = { ...drawn, group: { ...drawn.group, source } }
+    const expected = expectedRows(one.events, one.group.features, one.group.every, one.from, one.to)
+    rowsCompared += expected.size
+    const long = [{ from: one.from / 1000, to: one.to / 1000 }]
+    for (const [how, duckdb, ranges] of [
+      ['long range, two threads', bench.duckdb, long],
+      ['long range, one thread', single, long],
+      ['short ranges', bench.duckdb, shortRanges(random, one)],
+    ] as const) {
+      const found = differences(await computed(duckdb, one, ranges), expected)
+      const what = `group ${number}, ${how}: ${JSON.stringify({ ...one.group, from: one.from, to: one.to })}`
+      expect(found.slice(0, 5), what).toEqual([])
+    }
+  }
+  await single.close()
+  expect(rowsCompared).toBeGreaterThan(5_000)
+  console.log(`windows.test.ts: ${groups * entities} entities, ${rowsCompared} rows, three ways each`)
+})
+
+async function emptySource(): Promise<Source> {
+  const path = await bench.writeParquet(
+    'empty.parquet',
+    `SELECT TIMESTAMPTZ '2001-01-01 00:00:00+00' AS "event time", 'a' AS k, 1.5::DOUBLE AS x, 1::BIGINT AS n, 'f' AS flag WHERE false`,
+  )
+  return model.parquet({ name: 'events', path, timestamp: 'event time' })
+}

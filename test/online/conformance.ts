@@ -1,0 +1,437 @@
+/**
+ * What every online store must do, as one suite. A store's own test is a call to it:
+ *
+ * @example
+ * onlineStoreConformance('lmdb', async () => ({ store, another: async () => openLmdb(...), cleanUp: async () => … }))
+ */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { InputError } from '../../model/index.ts'
+import type { GroupCard, LoadMark, LoadOrder, OnlineRow, OnlineStore } from '../../online/store.ts'
+import { compareOrder, valueSchema } from '../../online/value.ts'
+
+export interface StoreUnderTest {
+  readonly store: OnlineStore
+  /** A second handle on the same store, as another process would open it. */
+  another(): Promise<OnlineStore>
+  cleanUp(): Promise<void>
+}
+
+export const order = (sequenceNumber: number, incarnation = 1): LoadOrder => ({
+  incarnation: BigInt(incarnation),
+  sequenceNumber: BigInt(sequenceNumber),
+})
+
+export const markOf = (at: LoadOrder, loadedAtMs = 1000): LoadMark => ({
+  snapshotId: `${at.incarnation}.${at.sequenceNumber}`,
+  order: at,
+  loadedAtMs,
+})
+
+export function cardOf(group: string, change: Partial<GroupCard> = {}): Omit<GroupCard, 'complete'> {
+  return {
+    group,
+    keys: [{ name: 'origin', type: 'string' }],
+    schema: valueSchema([{ name: 'departures', type: 'int64' }]),
+    ttlMs: 7 * 864e5,
+    cadenceMs: 36e5,
+    ...change,
+  }
+}
+
+export const rowOf = (key: string, value: number | null): OnlineRow =>
+  value === null
+    ? { keys: [key], eventTimestampMicros: null, values: null }
+    : { keys: [key], eventTimestampMicros: BigInt(value) * 10n, values: [BigInt(value)] }
+
+async function readOne(store: OnlineStore, group: string, key: string): Promise<unknown> {
+  const [value] = await store.read(group, [[key]])
+  return value?.values[0] ?? null
+}
+
+async function scanAll(store: OnlineStore, group: string) {
+  const rows = []
+  for await (const row of store.scan(group)) rows.push(row)
+  return rows
+}
+
+const routeKeys = [
+  { name: 'origin', type: 'string' },
+  { name: 'destination', type: 'string' },
+] as const
+
+export function onlineStoreConformance(name: string, make: () => Promise<StoreUnderTest>): void {
+  describe(`online store ${name}`, () => {
+    let made: StoreUnderTest
+    let store: OnlineStore
+    let groups = 0
+    const newGroup = () => `group${++groups}_v1`
+    beforeAll(async () => {
+      made = await make()
+      store = made.store
+    })
+    afterAll(() => made.cleanUp())
+    const suite = { store: () => store, another: () => made.another(), newGroup }
+    describe('order', () => orderRules(suite))
+    describe('keys', () => keyRules(suite))
+    describe('cards', () => cardRules(suite))
+    describe('values', () => valueRules(suite))
+    describe('two handles', () => handleRules(suite))
+  })
+}
+
+interface Suite {
+  store(): OnlineStore
+  another(): Promise<OnlineStore>
+  newGroup(): string
+}
+
+function orderRules({ store, newGroup }: Suite): void {
+  test('a greater sequence number replaces, an equal or smaller one is dropped', async () => {
+    const group = newGroup()
+    expect(await store().write(cardOf(group), order(5), [rowOf('ATL', 5)])).toBe(1)
+    expect(await store().write(cardOf(group), order(5), [rowOf('ATL', 5)])).toBe(0)
+    expect(await store().write(cardOf(group), order(4), [rowOf('ATL', 4), rowOf('JFK', 4)])).toBe(1)
+    expect(await readOne(store(), group, 'ATL')).toBe(5n)
+    expect(await readOne(store(), group, 'JFK')).toBe(4n)
+    expect(await store().write(cardOf(group), order(6), [rowOf('ATL', 6)])).toBe(1)
+    expect(await readOne(store(), group, 'ATL')).toBe(6n)
+  })
+
+  test('the event timestamp decides nothing: a later snapshot may bring an older row', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1), [rowOf('ATL', 900)])
+    await store().write(cardOf(group), order(2), [rowOf('ATL', 100)])
+    expect(await readOne(store(), group, 'ATL')).toBe(100n)
+  })
+
+  test('the incarnation counts before the sequence number', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1, 2), [rowOf('ATL', 21)])
+    expect(await store().write(cardOf(group), order(99, 1), [rowOf('ATL', 99)])).toBe(0)
+    expect(await readOne(store(), group, 'ATL')).toBe(21n)
+  })
+
+  test('numbers are compared as unsigned 64-bit integers', async () => {
+    const group = newGroup()
+    const write = (sequenceNumber: bigint, value: number) =>
+      store().write(cardOf(group), { incarnation: 0n, sequenceNumber }, [rowOf('ATL', value)])
+    expect(await write(255n, 1)).toBe(1)
+    expect(await write(256n, 2)).toBe(1)
+    expect(await write(2n ** 63n, 3)).toBe(1)
+    expect(await write(2n ** 53n + 1n, 4)).toBe(0)
+    expect(await write(2n ** 64n - 1n, 5)).toBe(1)
+    await expect(write(2n ** 64n, 6)).rejects.toThrow(InputError)
+    await expect(write(-1n, 6)).rejects.toThrow(/sequence number -1/)
+    expect(await readOne(store(), group, 'ATL')).toBe(5n)
+  })
+
+  test('an older value cannot bring a tombstone back to life, a newer one can', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1), [rowOf('ATL', 1)])
+    expect(await store().write(cardOf(group), order(3), [rowOf('ATL', null), rowOf('JFK', null)])).toBe(2)
+    expect(await store().write(cardOf(group), order(2), [rowOf('ATL', 2), rowOf('JFK', 2)])).toBe(0)
+    expect(await store().read(group, [['ATL'], ['JFK']])).toEqual([null, null])
+    expect(await scanAll(store(), group)).toEqual([])
+    await store().write(cardOf(group), order(4), [rowOf('ATL', 4)])
+    expect(await readOne(store(), group, 'ATL')).toBe(4n)
+  })
+
+  test('loads that come twice and in any order end the same', async () => {
+    const load = fc.record({
+      incarnation: fc.integer({ min: 1, max: 2 }),
+      sequence: fc.integer({ min: 1, max: 5 }),
+      keys: fc.subarray(['a', 'b', 'c', 'd']),
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(load, { maxLength: 12 }),
+        fc.array(fc.nat(), { maxLength: 40 }),
+        async (loads, picks) => {
+          const group = newGroup()
+          const expected = new Map<string, { order: LoadOrder; value: bigint | null }>()
+          const sequence = [...picks.map((pick) => loads[pick % Math.max(loads.length, 1)]), ...loads]
+          for (const one of sequence) {
+            if (one === undefined) continue
+            const at = order(one.sequence, one.incarnation)
+            // Content follows from order and key; every third is a tombstone.
+            const rows = one.keys.map((key, index) => {
+              const content = one.incarnation * 100 + one.sequence * 10 + key.charCodeAt(0) - 97
+              return rowOf(one.keys[index] as string, content % 3 === 0 ? null : content)
+            })
+            await store().write(cardOf(group), at, rows)
+            for (const row of rows) {
+              const key = row.keys[0] as string
+              const there = expected.get(key)
+              if (there === undefined || compareOrder(at, there.order) > 0) {
+                expected.set(key, { order: at, value: (row.values?.[0] as bigint) ?? null })
+              }
+            }
+          }
+          for (const key of ['a', 'b', 'c', 'd']) {
+            expect(await readOne(store(), group, key)).toBe(expected.get(key)?.value ?? null)
+          }
+          const scanned = (await scanAll(store(), group)).map(({ keys, value, order: at }) => [
+            keys[0],
+            value.values[0],
+            at,
+          ])
+          const alive = [...expected]
+            .filter(([, { value }]) => value !== null)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+          expect(scanned).toEqual(alive.map(([key, { value, order: at }]) => [key, value, at]))
+        },
+      ),
+      { numRuns: 40 },
+    )
+  })
+}
+
+function keyRules({ store, newGroup }: Suite): void {
+  test('composite keys that glue to the same characters stay apart', async () => {
+    const group = newGroup()
+    const pairs = [
+      ['a', 'b|c'], ['a|b', 'c'], ['a\\', 'b'], ['a', '\\b'], ['a\\|b', 'c'], ['', 'a'], ['a', ''], ['', ''],
+      ['a,b', 'c'], ['a', 'b,c'], ['a:b', 'c'], ['\\e', ''], ['é', 'ﬀ'], ['\u0000', '\n'], ['🛩', '%7C'],
+    ] // prettier-ignore
+    const rows = pairs.map((keys, index) => ({ keys, eventTimestampMicros: 0n, values: [BigInt(index)] }))
+    expect(await store().write(cardOf(group, { keys: routeKeys }), order(1), rows)).toBe(pairs.length)
+    const values = await store().read(group, pairs)
+    expect(values.map((value) => value?.values[0])).toEqual(pairs.map((_, index) => BigInt(index)))
+    const scanned = new Set((await scanAll(store(), group)).map(({ keys }) => JSON.stringify(keys)))
+    expect(scanned).toEqual(new Set(pairs.map((keys) => JSON.stringify(keys))))
+  })
+
+  test('a key that starts like another one, and a group that does, do not meet', async () => {
+    const group = newGroup()
+    const longer = `${group}0`
+    await store().write(cardOf(group), order(1), [rowOf('A', 1), rowOf('AT', 2)])
+    await store().write(cardOf(longer), order(1), [rowOf('ATL', 3)])
+    expect((await store().read(group, [['A'], ['AT'], ['ATL']])).map((value) => value?.values[0])).toEqual([
+      1n,
+      2n,
+      undefined,
+    ])
+    expect((await scanAll(store(), group)).map(({ keys }) => keys[0])).toEqual(['A', 'AT'])
+    expect((await scanAll(store(), longer)).map(({ keys }) => keys[0])).toEqual(['ATL'])
+  })
+
+  test('int64 keys are exact and come back as bigints', async () => {
+    const group = newGroup()
+    const card = cardOf(group, { keys: [{ name: 'driver', type: 'int64' }, { name: 'shift', type: 'int32' }] }) // prettier-ignore
+    const keys = [[2n ** 63n - 1n, 1], [2n ** 63n - 2n, 1], [-(2n ** 63n), -1], [0n, 0], [7n, 7]] // prettier-ignore
+    const rows = keys.map((key, index) => ({ keys: key, eventTimestampMicros: 0n, values: [BigInt(index)] }))
+    expect(await store().write(card, order(1), rows)).toBe(keys.length)
+    expect((await store().read(group, keys)).map((value) => value?.values[0])).toEqual([0n, 1n, 2n, 3n, 4n])
+    expect((await store().read(group, [[7, 7n]]))[0]?.values).toEqual([4n])
+    expect((await scanAll(store(), group)).map((row) => row.keys)).toEqual(expect.arrayContaining(keys))
+    await expect(store().read(group, [['7', 7]])).rejects.toThrow(/key driver: "7" is no int64/)
+    await expect(store().read(group, [[2n ** 63n, 7]])).rejects.toThrow(/from -9223372036854775808 to/)
+    await expect(store().read(group, [[7n]])).rejects.toThrow(/has 1 keys, expected 2: driver\|shift/)
+  })
+
+  test('answers keep the order of the question, misses and duplicates in place', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1), [rowOf('a', 1), rowOf('b', 2), rowOf('c', 3)])
+    const found = await store().read(group, [['c'], ['x'], ['a'], ['c'], ['y'], ['b']])
+    expect(found.map((value) => value?.values[0] ?? null)).toEqual([3n, null, 1n, 3n, null, 2n])
+    expect(await store().read(group, [])).toEqual([])
+  })
+
+  test('a key that is too long or not well-formed is refused, and nothing of its batch is written', async () => {
+    const group = newGroup()
+    const write = (key: string) => store().write(cardOf(group), order(1), [rowOf('good', 1), rowOf(key, 2)])
+    await expect(write('x'.repeat(1025))).rejects.toThrow(/1025 bytes long/)
+    await expect(write('\ud800')).rejects.toThrow(/well-formed/)
+    expect(await readOne(store(), group, 'good')).toBe(null)
+    expect(await write('x'.repeat(1024))).toBe(2)
+    expect(await readOne(store(), group, 'x'.repeat(1024))).toBe(2n)
+  })
+}
+
+function cardRules({ store, newGroup }: Suite): void {
+  test('a group that nobody loaded has no card and no values', async () => {
+    const group = newGroup()
+    expect(await store().readCard(group)).toBe(null)
+    expect(await store().read(group, [['a'], ['b']])).toEqual([null, null])
+    expect(await scanAll(store(), group)).toEqual([])
+    await expect(store().finishLoad(group, markOf(order(1)))).rejects.toThrow(/nothing was ever written/)
+    expect(await store().listGroups()).not.toContain(group)
+  })
+
+  test('a card comes back whole; complete stays null until a load is finished', async () => {
+    const group = newGroup()
+    const card = cardOf(group, { ttlMs: null, keys: routeKeys })
+    await store().write(card, order(1), [])
+    expect(await store().readCard(group)).toEqual({ ...card, complete: null })
+    expect(await store().listGroups()).toContain(group)
+    const mark = markOf({ incarnation: 2n ** 60n + 1n, sequenceNumber: 2n ** 60n + 3n }, 978_307_200_000)
+    await store().finishLoad(group, mark)
+    expect(await store().readCard(group)).toEqual({ ...card, complete: mark })
+    await store().write(card, order(2), [])
+    expect((await store().readCard(group))?.complete).toEqual(mark)
+  })
+
+  test('a mark never goes back', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1), [])
+    const complete = async () => (await store().readCard(group))?.complete
+    await store().finishLoad(group, markOf(order(5), 1000))
+    await store().finishLoad(group, markOf(order(4), 2000))
+    expect(await complete()).toEqual(markOf(order(5), 1000))
+    await store().finishLoad(group, markOf(order(5), 3000))
+    expect(await complete()).toEqual(markOf(order(5), 3000))
+    await store().finishLoad(group, markOf(order(5), 2500))
+    expect(await complete()).toEqual(markOf(order(5), 3000))
+    await store().finishLoad(group, markOf(order(1, 2), 4000))
+    expect(await complete()).toEqual(markOf(order(1, 2), 4000))
+  })
+
+  test('a late load takes neither the schema nor the ttl back', async () => {
+    const group = newGroup()
+    const newer = cardOf(group, { ttlMs: 5, schema: valueSchema([{ name: 'late', type: 'boolean' }]) })
+    await store().write(newer, order(2), [])
+    await store().write(cardOf(group), order(1), [rowOf('ATL', 1)])
+    expect(await store().readCard(group)).toEqual({ ...newer, complete: null })
+    expect(await readOne(store(), group, 'ATL')).toBe(1n)
+  })
+
+  test('other keys under the same id, and a made-up tag, are refused', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1), [])
+    await expect(store().write(cardOf(group, { keys: routeKeys }), order(2), [])).rejects.toThrow(
+      /new version/,
+    )
+    const schema = { ...cardOf(group).schema, tag: '00000000' }
+    await expect(store().write(cardOf(group, { schema }), order(2), [])).rejects.toThrow(
+      /schema tag 00000000/,
+    )
+    await expect(store().write(cardOf('a:b'), order(1), [])).rejects.toThrow(/letters, digits/)
+  })
+}
+
+function valueRules({ store, newGroup }: Suite): void {
+  const schema = valueSchema([
+    { name: 'flag', type: 'boolean' },
+    { name: 'small', type: 'int32' },
+    { name: 'big', type: 'int64' },
+    { name: 'single', type: 'float32' },
+    { name: 'double', type: 'float64' },
+    { name: 'text', type: 'string' },
+    { name: 'at', type: 'timestamp' },
+  ])
+
+  test('every type comes back to the bit, null in every place', async () => {
+    const group = newGroup()
+    const extremes = [
+      [true, -(2 ** 31), 2n ** 63n - 1n, Math.fround(0.1), Number.MIN_VALUE, 'é🛩\u0000', -1n],
+      [false, 2 ** 31 - 1, -(2n ** 63n), -0, -0, '', 978_307_200_000_001n],
+      [null, null, null, null, null, null, null],
+      [false, 0, 0n, Number.NaN, Number.NaN, 'x'.repeat(70_000), 0n],
+      [true, 1, 2n ** 53n + 1n, -Infinity, Infinity, 'null', 1n],
+    ]
+    const rows = extremes.map((values, index) => ({
+      keys: [String(index)],
+      eventTimestampMicros: BigInt(-index),
+      values,
+    }))
+    await store().write(cardOf(group, { schema }), order(1), rows)
+    const found = await store().read(group, rows.map(({ keys }) => keys)) // prettier-ignore
+    found.forEach((value, index) => {
+      expect(value?.schema).toEqual(schema)
+      expect(value?.eventTimestampMicros).toBe(BigInt(-index))
+      value?.values.forEach((one, place) =>
+        expect(one, `row ${index}, ${place}`).toBe(extremes[index]?.[place]),
+      )
+    })
+  })
+
+  test('a value of another type is refused with the name of its feature, and its batch with it', async () => {
+    const group = newGroup()
+    const good = [true, 1, 1n, 0.5, 0.1, 'a', 1n]
+    const wrong: [number, unknown, RegExp][] = [
+      [0, 1, /feature flag: number 1 is no boolean/],
+      [1, 2 ** 31, /feature small/],
+      [1, 0.5, /feature small/],
+      [2, 7, /feature big: number 7 is no int64. Pass a bigint/],
+      [2, 2n ** 63n, /feature big: 9223372036854775808 does not fit/],
+      [3, 0.1, /feature single: number 0.1 is no float32/],
+      [4, 1n, /feature double/],
+      [5, 7, /feature text/],
+      [5, 'a\udc00', /feature text.*well-formed/],
+      [6, new Date(0).getTime(), /feature at: number 0 is no timestamp/],
+    ]
+    for (const [place, value, message] of wrong) {
+      const values = good.with(place, value as never)
+      const rows = [{ keys: ['good'], eventTimestampMicros: 0n, values: good }, { keys: ['bad'], eventTimestampMicros: 0n, values }] // prettier-ignore
+      await expect(store().write(cardOf(group, { schema }), order(1), rows)).rejects.toThrow(message)
+    }
+    expect(await store().read(group, [['good']])).toEqual([null])
+    const short = [{ keys: ['a'], eventTimestampMicros: 0n, values: [true] }]
+    await expect(store().write(cardOf(group, { schema }), order(1), short)).rejects.toThrow(
+      /1 values for 7 features/,
+    )
+  })
+
+  test('after a change of schema the values of the old one stay readable', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1), [rowOf('old', 1), rowOf('both', 1)])
+    const wider = valueSchema([...cardOf(group).schema.features, { name: 'late', type: 'float64' }])
+    const row = { keys: ['both'], eventTimestampMicros: 20n, values: [2n, 0.25] }
+    await store().write(cardOf(group, { schema: wider }), order(2), [row])
+    const [old, both] = await store().read(group, [['old'], ['both']])
+    expect(old).toEqual({ eventTimestampMicros: 10n, schema: cardOf(group).schema, values: [1n] })
+    expect(both).toEqual({ eventTimestampMicros: 20n, schema: wider, values: [2n, 0.25] })
+    expect((await store().readCard(group))?.schema).toEqual(wider)
+  })
+
+  test('a batch of ten thousand is written, read and scanned in key order', async () => {
+    const group = newGroup()
+    const rows = Array.from({ length: 10_000 }, (_, index) =>
+      rowOf(`k${String(index).padStart(5, '0')}`, index),
+    )
+    expect(await store().write(cardOf(group), order(1), rows.toReversed())).toBe(10_000)
+    expect(await store().write(cardOf(group), order(1), rows)).toBe(0)
+    const found = await store().read(group, rows.map(({ keys }) => keys)) // prettier-ignore
+    expect(found.every((value, index) => value?.values[0] === BigInt(index))).toBe(true)
+    const scanned = await scanAll(store(), group)
+    expect(scanned.map(({ keys }) => keys[0])).toEqual(rows.map(({ keys }) => keys[0]))
+    for await (const { keys } of store().scan(group)) {
+      expect(keys).toEqual(['k00000'])
+      break
+    }
+  })
+}
+
+function handleRules({ store, another, newGroup }: Suite): void {
+  test('what one handle writes the other one reads at once, and closing one leaves the other open', async () => {
+    const group = newGroup()
+    const other = await another()
+    expect(await other.readCard(group)).toBe(null)
+    await store().write(cardOf(group), order(1), [rowOf('a', 1)])
+    await store().finishLoad(group, markOf(order(1)))
+    expect((await other.readCard(group))?.complete).toEqual(markOf(order(1)))
+    expect(await readOne(other, group, 'a')).toBe(1n)
+    await store().write(cardOf(group), order(2), [rowOf('a', 2)])
+    expect(await readOne(other, group, 'a')).toBe(2n)
+    await other.close()
+    await other.close()
+    await expect(other.read(group, [['a']])).rejects.toThrow(/closed/)
+    expect(await readOne(store(), group, 'a')).toBe(2n)
+    expect(await store().write(cardOf(group), order(3), [rowOf('a', 3)])).toBe(1)
+  })
+
+  test('two handles that write at once keep the greater order of every entity', async () => {
+    const group = newGroup()
+    const other = await another()
+    const rows = (value: number) => Array.from({ length: 5000 }, (_, index) => rowOf(`k${index}`, value))
+    const loads = [1, 4, 2, 3].map((n, index) =>
+      (index % 2 === 0 ? store() : other).write(cardOf(group), order(n), rows(n)),
+    )
+    await Promise.all(loads)
+    const scanned = await scanAll(store(), group)
+    expect(scanned.length).toBe(5000)
+    expect(scanned.every(({ value }) => value.values[0] === 4n)).toBe(true)
+    await other.close()
+  })
+}

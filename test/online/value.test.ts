@@ -1,0 +1,168 @@
+/** The value format: layout, exactness, and MessagePack that others read. */
+import { decode } from '@msgpack/msgpack'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { featureTypes, IntegrityError, type FeatureType } from '../../model/index.ts'
+import type { FeatureValue, LoadOrder } from '../../online/store.ts'
+import {
+  compareOrder,
+  decodeBody,
+  decodeHeader,
+  decodeOrder,
+  encodeOrder,
+  encodeValue,
+  schemaTag,
+  valueSchema,
+} from '../../online/value.ts'
+
+const anyValue: Record<FeatureType, fc.Arbitrary<FeatureValue>> = {
+  boolean: fc.boolean(),
+  int32: fc.integer(),
+  int64: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  float32: fc.float(),
+  float64: fc.double(),
+  string: fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.string({ unit: 'grapheme' })),
+  timestamp: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+}
+
+const anyRow = fc.array(fc.constantFrom(...featureTypes), { maxLength: 40 }).chain((types) =>
+  fc.record({
+    types: fc.constant(types),
+    values: fc.tuple(...types.map((type) => fc.option(anyValue[type], { freq: 4 }))),
+    micros: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  }),
+)
+
+const anyOrder: fc.Arbitrary<LoadOrder> = fc.record({
+  incarnation: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  sequenceNumber: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+})
+
+const schemaOf = (types: readonly FeatureType[]) =>
+  valueSchema(types.map((type, index) => ({ name: `f${index}`, type })))
+
+test('the bytes of one value, written out', () => {
+  const schema = valueSchema([
+    { name: 'departures', type: 'int64' },
+    { name: 'mean', type: 'float64' },
+    { name: 'single', type: 'float32' },
+    { name: 'small', type: 'int32' },
+    { name: 'late', type: 'boolean' },
+    { name: 'carrier', type: 'string' },
+    { name: 'none', type: 'string' },
+  ])
+  const order = encodeOrder({ incarnation: 1n, sequenceNumber: 258n })
+  const values = [-2n, 0.5, 1.5, -1, true, 'é', null]
+  const bytes = encodeValue(schema, order, { keys: ['ATL'], eventTimestampMicros: 1_000_000n, values })
+  expect(bytes.toString('hex')).toBe(
+    [
+      '0000000000000001',
+      '0000000000000102',
+      '01',
+      '00',
+      schema.tag,
+      '00000000000f4240',
+      '97',
+      'd3fffffffffffffffe',
+      'cb3fe0000000000000',
+      'ca3fc00000',
+      'd2ffffffff',
+      'c3',
+      'a2c3a9',
+      'c0',
+    ].join(''),
+  )
+  // A change of this tag makes every stored value unreadable: it must never be by accident.
+  expect(schemaTag([{ name: 'departures', type: 'int64' }])).toBe('988b4aa7')
+  const tombstone = encodeValue(schema, order, { keys: ['ATL'], eventTimestampMicros: null, values: null })
+  expect(tombstone.toString('hex')).toBe('00000000000000010000000000000102' + '0101' + '00'.repeat(12))
+  expect(decodeHeader(tombstone).tag).toBe(null)
+})
+
+test('every row comes back to the bit, and its body is what @msgpack/msgpack reads', () => {
+  fc.assert(
+    fc.property(anyRow, anyOrder, ({ types, values, micros }, order) => {
+      const schema = schemaOf(types)
+      const bytes = encodeValue(schema, encodeOrder(order), {
+        keys: ['a'],
+        eventTimestampMicros: micros,
+        values,
+      })
+      expect(decodeHeader(bytes)).toEqual({ tag: schema.tag, eventTimestampMicros: micros })
+      expect(decodeOrder(bytes)).toEqual(order)
+      const back = decodeBody(schema, bytes)
+      back.forEach((value, index) => expect(value).toBe(values[index]))
+      expect(back.length).toBe(values.length)
+      const other = decode(bytes.subarray(30), { useBigInt64: true }) as unknown[]
+      expect(other.length).toBe(values.length)
+      other.forEach((value, index) => expect(value).toBe(values[index]))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a NaN keeps the payload that JavaScript keeps, and its sign', () => {
+  const schema = valueSchema([{ name: 'double', type: 'float64' }])
+  const bits = Buffer.from('cb7ff8000000000000', 'hex')
+  const bytes = encodeValue(schema, encodeOrder({ incarnation: 0n, sequenceNumber: 0n }), {
+    keys: ['a'],
+    eventTimestampMicros: 0n,
+    values: [bits.readDoubleBE(1)],
+  })
+  expect(bytes.subarray(31).equals(bits)).toBe(true)
+})
+
+test('orders compare as bytes exactly as they compare as numbers', () => {
+  fc.assert(
+    fc.property(anyOrder, anyOrder, (a, b) => {
+      expect(encodeOrder(a).compare(encodeOrder(b))).toBe(compareOrder(a, b))
+      expect(compareOrder(a, a)).toBe(0)
+      expect(compareOrder(a, { ...a, sequenceNumber: b.sequenceNumber })).toBe(
+        a.sequenceNumber < b.sequenceNumber ? -1 : a.sequenceNumber > b.sequenceNumber ? 1 : 0,
+      )
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a schema has a tag of its own for every name, type and order', () => {
+  const features = [
+    { name: 'a', type: 'int64' },
+    { name: 'b', type: 'float64' },
+  ] as const
+  const tags = [
+    features,
+    features.toReversed(),
+    features.slice(1),
+    [{ name: 'a', type: 'int32' as const }, features[1]],
+    [{ name: 'c', type: 'int64' as const }, features[1]],
+    [],
+  ].map((one) => schemaTag(one))
+  expect(new Set(tags).size).toBe(tags.length)
+  expect(schemaTag([{ ...features[0], description: 'prose' } as (typeof features)[0], features[1]])).toBe(
+    tags[0],
+  )
+  expect(tags.every((tag) => /^[0-9a-f]{8}$/.test(tag))).toBe(true)
+})
+
+test('torn or foreign bytes are an integrity error, never another value', () => {
+  const schema = valueSchema([{ name: 'n', type: 'int64' }, { name: 's', type: 'string' }]) // prettier-ignore
+  const order = encodeOrder({ incarnation: 1n, sequenceNumber: 1n })
+  const good = encodeValue(schema, order, { keys: ['a'], eventTimestampMicros: 0n, values: [1n, 'hello'] })
+  const decodeAll = (bytes: Buffer) => {
+    decodeHeader(bytes)
+    return decodeBody(schema, bytes)
+  }
+  expect(decodeAll(good)).toEqual([1n, 'hello'])
+  for (let length = 0; length < good.length; length++) {
+    expect(() => decodeAll(good.subarray(0, length)), `first ${length} bytes`).toThrow(IntegrityError)
+  }
+  const newer = Buffer.from(good)
+  newer[16] = 2
+  expect(() => decodeAll(newer)).toThrow(/format version 2, expected format version 1/)
+  expect(() => decodeBody(valueSchema([{ name: 'n', type: 'int64' }]), good)).toThrow(
+    /expected an array of 1/,
+  )
+  const others = valueSchema([{ name: 'n', type: 'float64' }, { name: 's', type: 'string' }]) // prettier-ignore
+  expect(() => decodeBody(others, good)).toThrow(/expected n: float64, found 0xd3/)
+})

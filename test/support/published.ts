@@ -1,0 +1,43 @@
+/** What a table shows to its readers, as plain rows. */
+import { planScan, readDataFiles } from '../../iceberg/index.ts'
+import type { Store } from '../../worker/openStore.ts'
+
+/** Rows of `main` without the run's id, ordered, as text: equal text is equal to the bit. */
+export async function publishedRows(store: Store, group: string, ref = 'main'): Promise<string[]> {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  const { files, schema } = await planScan(table, { ref })
+  const rows = readDataFiles({ schema, files, localPath: (location) => store.fileIO.localPath(location) })
+  const connection = await store.duckdb.connect()
+  try {
+    const reader = await connection.runAndReadAll(`SELECT * EXCLUDE (run_id) FROM ${rows} ORDER BY ALL`)
+    return reader.getRowsJson().map((row) => JSON.stringify(row))
+  } finally {
+    connection.closeSync()
+  }
+}
+
+/** Names of the table's refs. */
+export async function tableRefs(store: Store, group: string): Promise<string[]> {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  return table
+    .refs()
+    .map(({ name }) => name)
+    .sort()
+}
+
+/** Files that lie below the table's data and run folders and that no snapshot of `main` or of a branch refers to. */
+export async function orphanFiles(store: Store, group: string): Promise<string[]> {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  const live = new Set<string>()
+  for (const snapshot of table.ancestorsOf('main')) {
+    const { files } = await planScan(table, { snapshotId: snapshot.snapshotId })
+    for (const { filePath } of files) live.add(filePath)
+  }
+  const orphans: string[] = []
+  for (const folder of ['data', 'runs']) {
+    for await (const location of store.fileIO.list(`${table.location}/${folder}`)) {
+      if (!live.has(location)) orphans.push(location)
+    }
+  }
+  return orphans
+}

@@ -1,0 +1,15 @@
+/** The workflows with a step more at their start than the recorded histories have: replaying them must fail. */
+import { sleep } from '@temporalio/workflow'
+import { backfill as realBackfill } from '../../../workflows/backfill.ts'
+import type { BackfillInput, MaterializeInput } from '../../../workflows/contract.ts'
+import { materialize as realMaterialize } from '../../../workflows/materialize.ts'
+
+export async function backfill(input: BackfillInput): Promise<unknown> {
+  await sleep('1 second')
+  return realBackfill(input)
+}
+
+export async function materialize(input: MaterializeInput): Promise<unknown> {
+  await sleep('1 second')
+  return realMaterialize(input)
+}

@@ -39,7 +39,8 @@ export function createBranch(
 export function dropBranch(metadata: TableMetadata, name: string): Attempt | null {
   if (name === mainBranch) throw new InvalidInput('main cannot be dropped. Drop the table instead.')
   const there = snapshotIdOf(metadata, name)
-  return there && { requirements: [sameTable(metadata), refAt(name, there)], updates: [removeBranch(name)] }
+  if (there === null) return null
+  return { requirements: [sameTable(metadata), refAt(name, there)], updates: [removeBranch(name)] }
 }
 
 export interface Publish {

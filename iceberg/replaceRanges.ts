@@ -33,6 +33,8 @@ export interface Replacement {
   readonly rewriteOutside: (file: DataFile) => Promise<readonly DataFile[]>
 }
 
+type PlacedEntry = ManifestEntry & { readonly place: Place }
+
 /** Plans each attempt of one replacement; what does not depend on the table's state is done once. */
 export class RangeReplacement {
   readonly #fileIO: FileIO
@@ -60,36 +62,32 @@ export class RangeReplacement {
   }
 
   async plan(metadata: TableMetadata, parents: readonly ManifestFile[]): Promise<SnapshotPlan> {
-    const manifests: (ManifestFile | NewManifest)[] = []
-    const gone: DataFile[] = []
-    const edges: DataFile[] = []
+    const kept: ManifestFile[] = []
+    const affected: { readonly manifest: ManifestFile; readonly entries: readonly PlacedEntry[] }[] = []
     for (const manifest of parents.filter(hasLiveFiles)) {
       const entries = await this.#affected(metadata, manifest)
-      if (entries === null) {
-        manifests.push(manifest)
-        continue
-      }
-      gone.push(...entries.filter(({ status }) => status === 'deleted').map(({ file }) => file))
-      edges.push(...entries.filter((entry) => entry.isEdge).map(({ file }) => file))
-      manifests.push(await this.#filtered(metadata, manifest, entries))
+      if (entries === null) kept.push(manifest)
+      else affected.push({ manifest, entries })
     }
-    const rest: DataFile[] = []
-    for (const file of edges) rest.push(...(await this.#rewriteOutside(file)))
-    const added = [...this.#replacement.files, ...rest]
-    const addedManifests = await writeAddedManifests(this.#fileIO, metadata, this.#snapshotId, added)
-    const all = [...addedManifests, ...manifests]
+    const gone = affected.flatMap(({ entries }) => entries.filter(({ status }) => status === 'deleted'))
+    const added = [...this.#replacement.files]
+    for (const { file, place } of gone) {
+      if (place === 'across') added.push(...(await this.#rewriteOutside(file)))
+    }
+    const written = await writeAddedManifests(this.#fileIO, metadata, this.#snapshotId, added)
+    for (const { manifest, entries } of affected) {
+      written.push(await this.#filtered(metadata, manifest, entries))
+    }
+    const deleted = gone.map(({ file }) => file)
     return {
-      manifests: all,
-      change: { operation: gone.length > 0 ? 'overwrite' : 'append', added, deleted: gone },
-      ownFiles: all.filter(({ sequenceNumber }) => sequenceNumber === null).map(({ path }) => path),
+      manifests: [...written, ...kept],
+      change: { operation: deleted.length > 0 ? 'overwrite' : 'append', added, deleted },
+      ownFiles: written.map(({ path }) => path),
     }
   }
 
   /** The live entries as they will be, or null where the manifest can stay as it is. */
-  async #affected(
-    metadata: TableMetadata,
-    manifest: ManifestFile,
-  ): Promise<(ManifestEntry & { readonly isEdge: boolean })[] | null> {
+  async #affected(metadata: TableMetadata, manifest: ManifestFile): Promise<PlacedEntry[] | null> {
     if (manifest.content !== 'data') {
       throw new Unsupported(
         `The table has delete files (${manifest.path}), which are not supported. Compact it with the engine that wrote them.`,
@@ -102,16 +100,13 @@ export class RangeReplacement {
     )
     const places = entries.map(({ file }) => this.#placeOf(file, metadata))
     if (places.every((place) => place === 'outside')) return null
-    return entries.map((entry, index) => ({
-      ...this.#entryAfter(entry, places[index] ?? 'across'),
-      isEdge: places[index] === 'across',
-    }))
+    return entries.map((entry, index) => this.#placed(entry, places[index] ?? 'across'))
   }
 
-  #entryAfter(entry: ManifestEntry, place: Place): ManifestEntry {
+  #placed(entry: ManifestEntry, place: Place): PlacedEntry {
     return place === 'outside'
-      ? { ...entry, status: 'existing' }
-      : { ...entry, status: 'deleted', snapshotId: this.#snapshotId }
+      ? { ...entry, place, status: 'existing' }
+      : { ...entry, place, status: 'deleted', snapshotId: this.#snapshotId }
   }
 
   #mightHold(metadata: TableMetadata, manifest: ManifestFile): boolean {

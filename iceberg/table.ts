@@ -201,12 +201,13 @@ export class Table {
       }
       wasThere = there !== null
       const awaited = this.#awaited.get(ref)
-      const parent = findSnapshot(metadata, there ?? (awaited ? null : snapshotIdOf(metadata, mainBranch)))
+      const moved = setBranch(metadata, ref, snapshotId, awaited?.maxRefAgeMs)
+      const from = there ?? (awaited ? null : snapshotIdOf(metadata, mainBranch))
+      const parent = from === null ? null : snapshotThere(metadata, from)
       const parents = parent ? await readManifestList(this.fileIO, parent.manifestList) : []
       const plan = await planSnapshot(metadata, parents)
       const next = { snapshotId, parent, attempt, summary, nowMs: this.#now() }
       const snapshot = await writeSnapshot(this.fileIO, metadata, plan, next)
-      const moved = setBranch(metadata, ref, snapshotId, awaited?.maxRefAgeMs)
       return {
         requirements: [sameTable(metadata), refAt(ref, there)],
         updates: [{ action: 'add-snapshot', snapshot }, moved],
@@ -242,5 +243,5 @@ export class Table {
 function snapshotThere(metadata: TableMetadata, id: bigint): Snapshot {
   const snapshot = findSnapshot(metadata, id)
   if (snapshot) return snapshot
-  throw new CommitConflict(`Snapshot ${id} was committed, but has been removed since.`)
+  throw new CommitConflict(`Snapshot ${id} is not in the table any more: it has been removed meanwhile.`)
 }

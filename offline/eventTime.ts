@@ -32,7 +32,7 @@ export interface EventTime {
 
 const naiveTypes = ['TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS', 'DATE']
 const naiveText = String.raw`\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?`
-const zonedText = String.raw`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|[+-]\d{2}(:?\d{2})?)`
+const zonedText = String.raw`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)`
 /** Local times are at most this far from UTC, the oldest local mean times included. */
 const farthestZoneMs = 24 * 36e5
 
@@ -93,7 +93,7 @@ function naiveTime(column: string, type: string, zone: string): EventTime {
 
 function textTime(column: string, zone: string | undefined): EventTime {
   // DuckDB wants seconds before a zone.
-  const withSeconds = `regexp_replace(${column}, '^(.{16}) ?([^:])', '\\1:00\\2')`
+  const withSeconds = `regexp_replace(${column}, '^(.{16})([^:])', '\\1:00\\2')`
   const isZoned = `regexp_full_match(${column}, ${quoteLiteral(zonedText)})`
   const isNaive = `regexp_full_match(${column}, ${quoteLiteral(naiveText)})`
   const local =

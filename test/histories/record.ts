@@ -1,6 +1,6 @@
 /** `npm run record-histories`: runs the workflows on a real server and writes their histories beside this file. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { WorkflowHandle } from '@temporalio/client'
@@ -28,11 +28,17 @@ const running = await runStore(
 )
 const { client, taskQueue, store } = running
 
+/** Nothing of the machine that recorded it stays in a history; a replay reads none of it. */
+function scrubbed(history: string): string {
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  return history.replaceAll(root, '').replaceAll(hostname(), 'recorder')
+}
+
 async function record(name: string, type: string, input: object, meanwhile?: (handle: WorkflowHandle) => Promise<void>) {
   const handle = await client.workflow.start(type, { taskQueue, workflowId: name, args: [input] })
   await meanwhile?.(handle)
   await handle.result().catch(() => undefined)
-  const text = historyToJSON(await handle.fetchHistory())
+  const text = scrubbed(historyToJSON(await handle.fetchHistory()))
   writeFileSync(new URL(`${name}.json`, import.meta.url), `${text}\n`)
   console.log(`${name}: ${text.length} characters`)
 }

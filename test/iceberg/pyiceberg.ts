@@ -114,6 +114,7 @@ export function startPyIceberg(): PyIceberg {
     delete: ask('delete'),
     close: () =>
       new Promise((resolve) => {
+        if (python.exitCode !== null) return resolve()
         python.once('exit', () => resolve())
         python.stdin.end()
       }),

@@ -11,7 +11,7 @@ import {
   query,
   resolvePath,
 } from '../../offline/index.ts'
-import { computeDays, groupOn, inputError, workbench } from './workbench.ts'
+import { computeDays, filesOf, groupOn, inputError, workbench } from './workbench.ts'
 
 const bench = workbench()
 const kinds = { parquet, csv, json }
@@ -26,7 +26,7 @@ const sourceAt = (path: string, timeZone?: string): Source => {
   })
 }
 const bound = async (source: Source, features = { sum: sum('v', { over: '1d' }) }) =>
-  bindGroup(bench.connection, groupOn(source, features), await listSourceFiles(source, String(source.path)))
+  bindGroup(bench.connection, groupOn(source, features), await filesOf(source))
 
 describe('files', () => {
   test('a path comes from the definition, or from a variable with or without a default', () => {
@@ -92,7 +92,7 @@ describe('timestamps (rule 1)', () => {
       groupOn(sourceAt(path, zone), { first: max('t', { over: '1d' }) }),
       2,
     )
-    return rows.map((row) => String(row['first']))
+    return rows.flatMap((row) => (row['first'] === null ? [] : [String(row['first'])]))
   }
 
   test.each([
@@ -154,7 +154,7 @@ describe('timestamps (rule 1)', () => {
       '2001-01-01 06:00:00.5+02:00',
       '2001-01-01T06:00-05:00',
     ])
-    expect((await hours(zoned)).slice(0, 3).sort()).toEqual([
+    expect((await hours(zoned)).sort()).toEqual([
       '2001-01-01 04:00:00.5+00',
       '2001-01-01 06:00:00+00',
       '2001-01-01 11:00:00+00',
@@ -163,7 +163,7 @@ describe('timestamps (rule 1)', () => {
     expect(await inputError(bound(sourceAt(mixed)))).toMatch(
       /column t has 2 times such as '2001-01-01', without a time zone/,
     )
-    expect((await hours(mixed, 'America/New_York')).slice(0, 3).sort()).toEqual([
+    expect((await hours(mixed, 'America/New_York')).sort()).toEqual([
       '2001-01-01 05:00:00+00',
       '2001-01-01 06:00:00+00',
       '2001-01-01 11:00:00+00',
@@ -220,7 +220,7 @@ describe('timestamps (rule 1)', () => {
       ],
     ] as const) {
       const group = groupOn(sourceAt(await bench.write(name, good)))
-      const files = await listSourceFiles(group.source, String(group.source.path))
+      const files = await filesOf(group.source)
       const registered = await bindGroup(bench.connection, group, files)
       await bench.write(name, bad)
       const relation = await bindSource(bench.connection, group.source, files)
@@ -254,11 +254,7 @@ describe('several files', () => {
       timestamp: 't',
       timeZone: 'UTC',
     })
-    const relation = await bindSource(
-      bench.connection,
-      source,
-      await listSourceFiles(source, String(source.path)),
-    )
+    const relation = await bindSource(bench.connection, source, await filesOf(source))
     expect(relation.columns).toEqual([
       { name: 't', type: 'TIMESTAMP' },
       { name: 'k', type: 'VARCHAR' },

@@ -15,7 +15,7 @@ import {
 } from '../../offline/index.ts'
 import { expectedRows, micros, type Event, type Expected } from './oracle.ts'
 import { randomFrom, type Random } from './random.ts'
-import { workbench } from './workbench.ts'
+import { filesOf, workbench } from './workbench.ts'
 
 const seed = Number(process.env['ASOF_TEST_SEED'] ?? Date.now() % 1e6)
 const groups = 48
@@ -146,7 +146,7 @@ async function computed(
 ): Promise<Row[]> {
   const connection = await duckdb.connect()
   try {
-    const files = [{ path: String(group.source.path), size: 0, modifiedMs: 0 }]
+    const files = await filesOf(group.source)
     const bound = await bindGroup(connection, group, files)
     const relation = await bindSource(connection, group.source, files)
     const rows: Row[] = []
@@ -163,6 +163,11 @@ async function computed(
   }
 }
 
+function microsOf(value: unknown): bigint {
+  if (value instanceof DuckDBTimestampTZValue) return value.micros
+  throw new Error(`${String(value)} is no instant`)
+}
+
 function differences(
   rows: readonly Row[],
   expected: ReadonlyMap<string, Record<string, Expected>>,
@@ -170,17 +175,14 @@ function differences(
   const seen = new Set<string>()
   const found: string[] = []
   for (const row of rows) {
-    const at = row['event_timestamp'] as DuckDBTimestampTZValue
-    const name = `${String(row['k'])} ${at.micros}`
+    const [at, created] = [microsOf(row['event_timestamp']), microsOf(row['created_timestamp'])]
+    const name = `${String(row['k'])} ${at}`
     if (seen.has(name)) found.push(`${name}: twice`)
     seen.add(name)
     const wanted = expected.get(name)
     if (wanted === undefined) found.push(`${name}: a row too many`)
-    if (
-      (row['created_timestamp'] as DuckDBTimestampTZValue).micros !== at.micros + 900_000_000n ||
-      row['run_id'] !== "run's"
-    )
-      found.push(`${name}: created ${String(row['created_timestamp'])}, run ${String(row['run_id'])}`)
+    if (created !== at + 900_000_000n || row['run_id'] !== "run's")
+      found.push(`${name}: created ${created}, run ${String(row['run_id'])}`)
     for (const [feature, { value, tolerance }] of Object.entries(wanted ?? {})) {
       const got = typeof row[feature] === 'bigint' ? Number(row[feature]) : row[feature]
       const isSame =

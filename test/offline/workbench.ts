@@ -15,6 +15,7 @@ import {
   query,
   type DuckDb,
   type Row,
+  type SourceFile,
 } from '../../offline/index.ts'
 
 export interface Workbench {
@@ -54,6 +55,12 @@ export function workbench(): Workbench {
   return bench
 }
 
+/** The files at a source's path, which these tests write as text. */
+export async function filesOf(source: Source): Promise<SourceFile[]> {
+  if (typeof source.path !== 'string') throw new Error(`source ${source.name} has no path of its own`)
+  return listSourceFiles(source, source.path)
+}
+
 export function groupOn(
   source: Source,
   features: Record<string, AggregateFeature> = { events: count({ over: '1d' }) },
@@ -73,7 +80,7 @@ export function groupOn(
 
 /** Binds and computes a group on what lies at its source's path, from 2 January 2001 (exclusive) for so many days. */
 export async function computeDays({ connection }: Workbench, group: FeatureGroup, days = 1): Promise<Row[]> {
-  const files = await listSourceFiles(group.source, String(group.source.path))
+  const files = await filesOf(group.source)
   const bound = await bindGroup(connection, group, files)
   const relation = await bindSource(connection, group.source, files)
   const from = parseInstant('2001-01-01')

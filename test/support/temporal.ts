@@ -11,7 +11,8 @@ import { readConfig, type Config } from '../../worker/config.ts'
 import { searchAttributes } from '../../workflows/names.ts'
 
 let quiet = false
-function quietRuntime(): void {
+/** Workers and servers say nothing: what they have to say, the tests say. */
+export function quietRuntime(): void {
   if (quiet) return
   quiet = true
   Runtime.install({ logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} } as never })

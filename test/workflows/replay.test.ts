@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { DeterminismViolationError } from '@temporalio/workflow'
 import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker'
+import { quietRuntime } from '../support/temporal.ts'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 const histories = new URL('../histories/', import.meta.url)
@@ -27,6 +28,7 @@ describe('replay', () => {
   let today: WorkflowBundle
   let broken: WorkflowBundle
   beforeAll(async () => {
+    quietRuntime()
     today = await bundle('../../workflows/index.ts')
     broken = await bundle('./brokenTwin/index.ts')
   })

@@ -50,7 +50,7 @@ function onlineRow(row: readonly DuckDBValue[], { keys, features }: BoundGroup):
   const { entries } = winner
   return {
     keys: keyValues,
-    eventTimestampMicros: (entries['event_timestamp'] as DuckDBTimestampTZValue).micros,
+    eventTimestampMicros: featureValue(entries['event_timestamp'] ?? null) as bigint,
     values: features.map(({ name }) => featureValue(entries[name] ?? null)),
   }
 }

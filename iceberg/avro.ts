@@ -60,6 +60,12 @@ export class RecordReader {
     return field && this.#values[field.name]
   }
 
+  /** A copy, so that a small value does not hold the whole file in memory; null where there is none. */
+  bytes(fieldId: number): Uint8Array | null {
+    const value = this.get(fieldId)
+    return value instanceof Uint8Array ? Uint8Array.from(value) : null
+  }
+
   /** The record in that field. */
   record(fieldId: number): RecordReader {
     const field = this.#schema.fields.find((candidate) => candidate['field-id'] === fieldId)
@@ -105,9 +111,14 @@ const longType = avsc.types.LongType.__with({
   compare: (left: bigint, right: bigint) => (left === right ? 0 : left < right ? -1 : 1),
 })
 
+/** Longs with a logical type (timestamps) are longs like any other. */
 function typeOf(schema: AvroType): avsc.Type {
-  return avsc.Type.forSchema(schema as Parameters<typeof avsc.Type.forSchema>[0], {
-    registry: { long: longType },
+  type ForSchema = Parameters<typeof avsc.Type.forSchema>
+  return avsc.Type.forSchema(schema as ForSchema[0], {
+    typeHook: (part) => {
+      const name = typeof part === 'object' && 'type' in part ? part.type : part
+      return name === 'long' ? longType : undefined
+    },
     wrapUnions: 'never',
   })
 }
@@ -147,7 +158,9 @@ export async function decodeContainer(bytes: Uint8Array): Promise<Container> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (!buffer.subarray(0, magic.length).equals(magic)) throw new Corrupt('This is no Avro container file.')
   const header = metadataType.decode(buffer, magic.length)
-  if (header.offset < 0) throw new Corrupt('The Avro header ends too early.')
+  if (header.offset < 0 || header.offset + syncLength > buffer.length) {
+    throw new Corrupt('The Avro header ends too early.')
+  }
   const metadata = new Map(
     Object.entries(header.value as Record<string, Buffer>).map(([key, value]) => [
       key,

@@ -30,14 +30,16 @@ export function parseJson(text: string): unknown {
 
 /** Bigints become plain integers. What JSON would silently empty (maps, sets, bytes) is refused. */
 export function stringifyJson(value: unknown): string {
-  const text = JSON.stringify(value, (key, item: unknown) => {
+  const text = JSON.stringify(value, function (this: Record<string, unknown>, key, replaced: unknown) {
+    // Before toJSON, which Buffers have.
+    const item = this[key]
     if (typeof item === 'bigint') return `${mark}${item}`
     if (item instanceof Map || item instanceof Set || ArrayBuffer.isView(item)) {
       throw new InvalidInput(
         `JSON cannot hold ${JSON.stringify(key)}, a ${item.constructor.name}. Turn it into an array or an object first (data files: dataFileToJson).`,
       )
     }
-    return item
+    return replaced
   })
   return text.replace(markedDigits, '$1')
 }

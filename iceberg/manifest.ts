@@ -163,7 +163,11 @@ export async function readManifest(
       `Manifest ${manifest.path} holds delete files, which are not supported. Compact the table with the engine that wrote them.`,
     )
   }
-  const { records } = await decodeContainer(await fileIO.read(manifest.path))
+  const bytes = await fileIO.read(manifest.path)
+  if (BigInt(bytes.length) !== manifest.length) {
+    throw new Corrupt(`${manifest.path} has ${bytes.length} bytes, but was written with ${manifest.length}.`)
+  }
+  const { records } = await decodeContainer(bytes)
   return records.map((record) => entryOf(record, manifest, spec))
 }
 
@@ -180,7 +184,7 @@ function entryOf(record: RecordReader, manifest: ManifestFile, spec: PartitionSp
     fileSequenceNumber: (record.get(4) as bigint | null | undefined) ?? inherited ?? sequenceNumber,
     file: dataFileOf(data, spec),
     notes: {
-      keyMetadata: (data.get(131) as Buffer | null | undefined) ?? null,
+      keyMetadata: data.bytes(131),
       splitOffsets: (data.get(132) as bigint[] | null | undefined) ?? null,
       sortOrderId: (data.get(140) as number | null | undefined) ?? null,
     },
@@ -205,12 +209,12 @@ function dataFileOf(data: RecordReader, spec: PartitionSpec): DataFile {
     specId: spec['spec-id'],
     recordCount: data.get(103) as bigint,
     fileSizeInBytes: data.get(104) as bigint,
-    columnSizes: mapOf(data, 108, 117, 118),
-    valueCounts: mapOf(data, 109, 119, 120),
-    nullValueCounts: mapOf(data, 110, 121, 122),
-    nanValueCounts: mapOf(data, 137, 138, 139),
-    lowerBounds: mapOf(data, 125, 126, 127),
-    upperBounds: mapOf(data, 128, 129, 130),
+    columnSizes: countsOf(data, 108, 117, 118),
+    valueCounts: countsOf(data, 109, 119, 120),
+    nullValueCounts: countsOf(data, 110, 121, 122),
+    nanValueCounts: countsOf(data, 137, 138, 139),
+    lowerBounds: boundsOf(data, 125, 126, 127),
+    upperBounds: boundsOf(data, 128, 129, 130),
   }
 }
 
@@ -223,12 +227,17 @@ function partitionOf(partition: RecordReader, spec: PartitionSpec): PartitionTup
   )
 }
 
-function mapOf<V extends bigint | Uint8Array>(
+function countsOf(data: RecordReader, mapId: number, keyId: number, valueId: number): Map<number, bigint> {
+  const pairs = data.list(mapId) ?? []
+  return new Map(pairs.map((pair) => [pair.get(keyId) as number, pair.get(valueId) as bigint]))
+}
+
+function boundsOf(
   data: RecordReader,
-  fieldId: number,
+  mapId: number,
   keyId: number,
   valueId: number,
-): Map<number, V> {
-  const items = data.list(fieldId) ?? []
-  return new Map(items.map((pair) => [pair.get(keyId) as number, pair.get(valueId) as V]))
+): Map<number, Uint8Array> {
+  const pairs = data.list(mapId) ?? []
+  return new Map(pairs.map((pair) => [pair.get(keyId) as number, pair.bytes(valueId) ?? new Uint8Array()]))
 }

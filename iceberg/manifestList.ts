@@ -104,7 +104,7 @@ function manifestOf(record: RecordReader, list: string): ManifestFile {
     existingRows: (record.get(513) as bigint | null | undefined) ?? 0n,
     deletedRows: (record.get(514) as bigint | null | undefined) ?? 0n,
     partitions: record.list(507)?.map(summaryOf) ?? null,
-    keyMetadata: (record.get(519) as Buffer | null | undefined) ?? null,
+    keyMetadata: record.bytes(519),
   }
 }
 
@@ -117,7 +117,7 @@ function summaryOf(record: RecordReader): PartitionSummary {
   return {
     containsNull: record.get(509) as boolean,
     containsNaN: (record.get(518) as boolean | null | undefined) ?? null,
-    lowerBound: (record.get(510) as Buffer | null | undefined) ?? null,
-    upperBound: (record.get(511) as Buffer | null | undefined) ?? null,
+    lowerBound: record.bytes(510),
+    upperBound: record.bytes(511),
   }
 }

@@ -40,8 +40,9 @@ const instantPattern = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[
 export function parseInstant(text: string, what = 'instant'): EpochMs {
   const ms = typeof text === 'string' && instantPattern.test(text) ? Date.parse(text) : Number.NaN
   // Date.parse rolls 30 February over into March; the day must come back as it was written.
-  const day = String(text).slice(0, 10)
-  const rolled = !Number.isNaN(ms) && new Date(Date.parse(day)).toISOString().slice(0, 10) !== day
+  const rolled =
+    !Number.isNaN(ms) &&
+    new Date(Date.parse(text.slice(0, 10))).toISOString().slice(0, 10) !== text.slice(0, 10)
   if (Number.isNaN(ms) || rolled) {
     throw new InputError(
       `${what}: ${JSON.stringify(text)} is not an instant. Write a day such as 2001-01-08 (midnight UTC), or a time with its zone such as 2001-01-08T06:00:00Z.`,

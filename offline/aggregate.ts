@@ -50,12 +50,11 @@ const counted = (tile: string): AggregateSql => ({
   value: ([count]) => `CAST(coalesce(${count}, 0) AS BIGINT)`,
 })
 
-/** A tile's sum of int32 values cannot leave int64; those of wider integers are kept as 128 bits. */
+/** DuckDB sums integers as 128 bits. A tile's sum of int32 values cannot leave int64, which is merged faster. */
 function sumOf({ sql, type }: ColumnSql, where: readonly string[]): string {
   if (classOf(type) !== 'integer') return over(`sum(CAST(${sql} AS DOUBLE))`, where)
-  return fitsInt32(type)
-    ? `CAST(${over(`sum(${sql})`, where)} AS BIGINT)`
-    : over(`sum(CAST(${sql} AS HUGEINT))`, where)
+  const sum = over(`sum(${sql})`, where)
+  return fitsInt32(type) ? `CAST(${sum} AS BIGINT)` : sum
 }
 
 function summed(column: ColumnSql, where: readonly string[]): AggregateSql {

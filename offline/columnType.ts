@@ -10,7 +10,7 @@ export interface Column {
 export type TypeClass = 'integer' | 'float' | 'decimal' | 'text' | 'boolean' | 'instant' | 'other'
 
 const signedIntegers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT']
-const unsignedIntegers = ['UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'UHUGEINT']
+const unsignedIntegers = ['UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
 const floats = ['FLOAT', 'DOUBLE']
 const fitInt32 = ['TINYINT', 'SMALLINT', 'INTEGER', 'UTINYINT', 'USMALLINT']
 

@@ -18,6 +18,7 @@
  */
 import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { tableColumns, type BoundGroup } from '../model/bound.ts'
+import { IntegrityError } from '../model/errors.ts'
 import type { FeatureGroup } from '../model/group.ts'
 import { alignDown, durationMs, type IntervalRange } from '../model/time.ts'
 import { aggregateSql, type AggregateSql } from './aggregate.ts'
@@ -73,7 +74,10 @@ export function compileGroup(
   const columns = columnsOfGroup(group)
   const features = bound.features.map(({ name }) => {
     const feature = group.features[name]
-    if (feature === undefined) throw new Error(`${group.id} has no feature ${name}`)
+    if (feature === undefined)
+      throw new IntegrityError(
+        `feature group ${group.id} was bound with a feature ${name} that it does not have.`,
+      )
     return {
       name,
       width: durationMs(feature.over) / lengths.tile,

@@ -12,7 +12,7 @@ export const exitCodes = { done: 0, ourFault: 1, yourInput: 2, youSaidNo: 3, che
 /** A check found something: said in full already, so only the code is left. */
 export class CheckFailed extends Error {}
 
-const paint = colors.createColors(process.stderr.isTTY === true && process.env['NO_COLOR'] === undefined)
+const paint = colors.createColors(process.stderr.isTTY && process.env['NO_COLOR'] === undefined)
 
 /** Talk, for people. */
 export function say(sentence = ''): void {

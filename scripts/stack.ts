@@ -162,8 +162,12 @@ async function startNode(
   const file = fileURLToPath(new URL(`${entry}${extension}`, import.meta.url))
   const child = startProcess(config, name, process.execPath, [...loader, file], environment)
   const ready = await Promise.race([
-    new Promise<boolean>((resolve) => child.once('message', () => resolve(true))),
-    new Promise<boolean>((resolve) => child.once('exit', () => resolve(false))),
+    new Promise<boolean>((resolve) => {
+      child.once('message', () => resolve(true))
+    }),
+    new Promise<boolean>((resolve) => {
+      child.once('exit', () => resolve(false))
+    }),
     sleep(startPatienceMs, false, { ref: false }),
   ])
   if (!ready || child.pid === undefined) {

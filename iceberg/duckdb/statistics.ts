@@ -121,7 +121,7 @@ function parseTimestamp(text: string): { days: number; micros: bigint } {
   if (!match)
     throw new InvalidInput(`DuckDB's statistic ${JSON.stringify(text)} is no date or timestamp in UTC.`)
   const [year = 0, month = 0, day = 0] = match.slice(1, 4).map(Number)
-  const [hours = 0, minutes = 0, seconds = 0] = match.slice(5, 8).map((part = '0') => Number(part))
+  const [hours = 0, minutes = 0, seconds = 0] = match.slice(5, 8).map((part) => Number(part || 0))
   const fraction = BigInt((match[8] ?? '').padEnd(6, '0'))
   const beforeChrist = match[4] ?? match[9]
   return {

@@ -4,7 +4,7 @@
  */
 import { BIGINT, BLOB, DuckDBBlobValue, DuckDBScalarFunction, INTEGER } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api'
-import { encodeBound } from '../singleValue.ts'
+import { encodeBound, InvalidInput } from '../singleValue.ts'
 import { bucketOfHash, murmur3, parseTransform, transformType } from '../transforms.ts'
 import type { IcebergType } from '../types.ts'
 
@@ -36,17 +36,11 @@ function bucketSql(type: IcebergType, expression: string, count: number): string
 
 /** Makes the bucket functions known to the connection's instance; doing so again changes nothing. */
 export function registerBucketFunctions(connection: DuckDBConnection): void {
-  const long = (value: DuckDBValue): Uint8Array => encodeBound('long', value as bigint)
-  const bytes = (value: DuckDBValue): Uint8Array => (value as DuckDBBlobValue).bytes
-  connection.registerScalarFunction(bucketFunction('iceberg_bucket_long', BIGINT, long))
-  connection.registerScalarFunction(bucketFunction('iceberg_bucket_bytes', BLOB, bytes))
+  connection.registerScalarFunction(bucketFunction('iceberg_bucket_long', BIGINT))
+  connection.registerScalarFunction(bucketFunction('iceberg_bucket_bytes', BLOB))
 }
 
-function bucketFunction(
-  name: string,
-  type: DuckDBType,
-  bytesOf: (value: DuckDBValue) => Uint8Array,
-): DuckDBScalarFunction {
+function bucketFunction(name: string, type: DuckDBType): DuckDBScalarFunction {
   return DuckDBScalarFunction.create({
     name,
     parameterTypes: [INTEGER, type],
@@ -56,12 +50,16 @@ function bucketFunction(
       const values = input.getColumnVector(1)
       for (let row = 0; row < input.rowCount; row++) {
         const value = values.getItem(row)
-        output.setItem(
-          row,
-          value === null ? null : bucketOfHash(murmur3(bytesOf(value)), Number(counts.getItem(row))),
-        )
+        const count = Number(counts.getItem(row))
+        output.setItem(row, value === null ? null : bucketOfHash(murmur3(hashedBytes(value)), count))
       }
       output.flush()
     },
   })
+}
+
+function hashedBytes(value: DuckDBValue): Uint8Array {
+  if (typeof value === 'bigint') return encodeBound('long', value)
+  if (value instanceof DuckDBBlobValue) return value.bytes
+  throw new InvalidInput(`A bucket is made of BIGINT or BLOB, not of ${String(value)}.`)
 }

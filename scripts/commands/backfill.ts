@@ -75,9 +75,7 @@ export async function followBackfill(
     shown = line
     if (progress.step === 'waiting') {
       endLine()
-      for (const { verdict, sentence } of progress.gates.filter(
-        ({ verdict: found }) => found !== 'pass',
-      )) {
+      for (const { verdict, sentence } of progress.gates.filter(({ verdict: found }) => found !== 'pass')) {
         say(`  ${verdict}: ${sentence}`)
       }
       return 'waiting'
@@ -95,11 +93,11 @@ function progressLine({ step, group, chunksDone, chunks, rows, intervals }: Back
 
 /** One line that is written over on a terminal, and a line each where there is none. */
 function writeLine(line: string): void {
-  process.stderr.write(process.stderr.isTTY === true ? `\r\u001b[K${line}` : `${line}\n`)
+  process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`)
 }
 
 function endLine(): void {
-  if (process.stderr.isTTY === true) process.stderr.write('\n')
+  if (process.stderr.isTTY) process.stderr.write('\n')
 }
 
 export function describeResult({

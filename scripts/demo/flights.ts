@@ -19,6 +19,8 @@ export async function layOutFlights(duckdb: DuckDb, home: string): Promise<{ fil
       const partial = `${folder}.partial`
       rmSync(partial, { recursive: true, force: true })
       mkdirSync(partial, { recursive: true })
+      // One file a day: beyond 100 open files DuckDB would close some and begin others for the same day.
+      await connection.run('SET partitioned_write_max_open_files = 1000')
       await connection.run(
         `COPY (SELECT *, CAST(date AS DATE) AS day FROM read_parquet(${quoteLiteral(originalFile())}))
          TO ${quoteLiteral(partial)} (FORMAT parquet, PARTITION_BY (day), OVERWRITE_OR_IGNORE)`,

@@ -97,7 +97,7 @@ def files(request):
 def describe(table, file):
     hexed = lambda bounds: {str(key): value.hex() for key, value in (bounds or {}).items()}
     counted = lambda counts: {str(key): str(value) for key, value in (counts or {}).items()}
-    return {
+    said = {
         "filePath": file.file_path,
         "recordCount": str(file.record_count),
         "fileSizeInBytes": str(file.file_size_in_bytes),
@@ -107,8 +107,8 @@ def describe(table, file):
         "nanValueCounts": counted(file.nan_value_counts),
         "lowerBounds": hexed(file.lower_bounds),
         "upperBounds": hexed(file.upper_bounds),
-        "wrong": wrong(table, file),
     }
+    return {"said": said, "wrong": wrong(table, file)}
 
 
 def wrong(table, file):

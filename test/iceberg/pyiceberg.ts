@@ -28,8 +28,8 @@ import type { DataFile, PartitionSpec, Schema } from '../../iceberg/types.ts'
 
 export type Row = readonly (string | null)[]
 
-/** A live file as PyIceberg sees it; maps are keyed by field id, bounds are hex. */
-export interface SeenFile {
+/** A live file as a manifest describes it; maps are keyed by field id, bounds are hex. */
+interface FileInWords {
   readonly filePath: string
   readonly recordCount: string
   readonly fileSizeInBytes: string
@@ -39,6 +39,10 @@ export interface SeenFile {
   readonly nanValueCounts: Readonly<Record<string, string>>
   readonly lowerBounds: Readonly<Record<string, string>>
   readonly upperBounds: Readonly<Record<string, string>>
+}
+
+export interface SeenFile {
+  readonly said: FileInWords
   /** What PyIceberg finds when it holds the file's rows against all that. */
   readonly wrong: readonly string[]
 }
@@ -114,8 +118,8 @@ export function startPyIceberg(): PyIceberg {
     delete: ask('delete'),
     close: () =>
       new Promise((resolve) => {
-        if (python.exitCode !== null) return resolve()
-        python.once('exit', () => resolve())
+        if (python.exitCode === null) python.once('exit', () => resolve())
+        else resolve()
         python.stdin.end()
       }),
   }
@@ -228,7 +232,7 @@ export function compareRows(what: string, expected: readonly Row[], got: readonl
 }
 
 function compareFiles(table: Table, ours: readonly DataFile[], theirs: readonly SeenFile[]): string[] {
-  const described = (file: DataFile): Omit<SeenFile, 'wrong'> => ({
+  const described = (file: DataFile): FileInWords => ({
     filePath: file.filePath,
     recordCount: String(file.recordCount),
     fileSizeInBytes: String(file.fileSizeInBytes),
@@ -242,15 +246,15 @@ function compareFiles(table: Table, ours: readonly DataFile[], theirs: readonly 
     lowerBounds: entriesOf(file.lowerBounds, (bytes) => Buffer.from(bytes).toString('hex')),
     upperBounds: entriesOf(file.upperBounds, (bytes) => Buffer.from(bytes).toString('hex')),
   })
-  const sorted = (files: readonly Omit<SeenFile, 'wrong'>[]): string[] =>
-    files.map(({ filePath, ...rest }) => JSON.stringify({ filePath, ...rest })).toSorted()
-  const seen = theirs.map(({ wrong: _, ...rest }) => rest)
-  const same = sorted(ours.map(described)).join('\n') === sorted(seen).join('\n')
+  const sorted = (files: readonly FileInWords[]): string =>
+    files
+      .map((file) => JSON.stringify(file))
+      .toSorted()
+      .join(' ')
+  const [left, right] = [sorted(ours.map(described)), sorted(theirs.map(({ said }) => said))]
   return [
-    ...(same
-      ? []
-      : [`files differ: ours ${sorted(ours.map(described)).join(' ')}, theirs ${sorted(seen).join(' ')}`]),
-    ...theirs.flatMap(({ filePath, wrong }) => wrong.map((what) => `${filePath}: ${what}`)),
+    ...(left === right ? [] : [`files differ: ours ${left}, theirs ${right}`]),
+    ...theirs.flatMap(({ said, wrong }) => wrong.map((what) => `${said.filePath}: ${what}`)),
   ]
 }
 

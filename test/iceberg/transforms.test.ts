@@ -48,7 +48,7 @@ describe("the specification's vectors", () => {
   })
 })
 
-const sourceValues: Partial<Record<PrimitiveType, fc.Arbitrary<SingleValue>>> = {
+const sourceValues: Record<'timestamptz' | 'date' | 'long' | 'string', fc.Arbitrary<SingleValue>> = {
   timestamptz: fc.bigInt({ min: -400_000_000_000n, max: 400_000_000_000n }),
   date: fc.integer({ min: -9, max: 9 }),
   long: fc.bigInt({ min: -9n, max: 9n }),
@@ -71,7 +71,7 @@ test.each([
   ['bucket[3]', 'string', 'int'],
   ['identity', 'string', 'string'],
 ] as const)('%s of %s: no partition with a matching row is ruled out', (transform, type, resultType) => {
-  const value = sourceValues[type]!
+  const value = sourceValues[type]
   const comparison: fc.Arbitrary<Comparison> = fc.oneof(
     fc.record({ op: fc.constantFrom('eq', 'lt', 'le', 'gt', 'ge'), value }),
     fc.record({ op: fc.constant('in' as const), value: fc.array(value, { maxLength: 4 }) }),
@@ -121,14 +121,18 @@ test('the SQL form gives the same values, whatever the time zone of the session'
   ]
   for (const [transform, column, type] of cases) {
     const raw =
-      { timestamptz: `epoch_us(${column})`, date: `${column} - DATE '1970-01-01'` }[String(type)] ?? column
+      type === 'timestamptz'
+        ? `epoch_us(${column})`
+        : type === 'date'
+          ? `${column} - DATE '1970-01-01'`
+          : column
     const sql = transformSql(transform, type, column)
     const result = transform === 'day' ? `${sql} - DATE '1970-01-01'` : sql
     const rows = (await connection.runAndReadAll(`SELECT ${raw}, ${result} FROM t`)).getRowsJS()
     for (const [from, got] of rows) {
       const value = type === 'date' ? Number(from) : (from as SingleValue | null)
       const expected = applyTransform(transform, type, value)
-      expect(typeof got === 'bigint' ? Number(got) : got, `${transform} of ${column} ${String(from)}`).toBe(
+      expect(typeof got === 'bigint' ? Number(got) : got, `${transform} of ${column} ${String(value)}`).toBe(
         expected,
       )
     }

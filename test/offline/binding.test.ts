@@ -18,7 +18,7 @@ import {
   type AggregateFeature,
   type KeyType,
 } from '../../model/index.ts'
-import { bindGroup, bindSource, computeRange, listSourceFiles, query } from '../../offline/index.ts'
+import { bindGroup, bindSource, computeRange, query } from '../../offline/index.ts'
 import { computeDays, filesOf, groupOn, inputError, workbench } from './workbench.ts'
 
 const bench = workbench()
@@ -254,27 +254,22 @@ describe('values', () => {
   })
 
   test('an aborted computation throws the reason of its signal and leaves the connection usable', async () => {
-    const path = await bench.writeParquet(
-      'many.parquet',
-      `SELECT TIMESTAMP '2001-01-01' + INTERVAL (i % 86400) SECOND AS t, CAST(hash(i) AS VARCHAR) AS k FROM range(3000000) r(i)`,
-    )
-    const group = groupOn(sourceOf(path))
-    const sourceFiles = await listSourceFiles(group.source, path)
+    const reason = new Error('stop')
+    const group = groupOn(sourceOf(await valuesOf('[1]')))
+    const sourceFiles = await filesOf(group.source)
     const bound = await bindGroup(bench.connection, group, sourceFiles)
     const relation = await bindSource(bench.connection, group.source, sourceFiles)
-    const range = { from: Date.UTC(2001, 0, 1), to: Date.UTC(2001, 0, 20) }
-    const aborting = new AbortController()
-    const reason = new Error('stop')
-    const run = computeRange(bench.connection, {
-      bound,
-      relation,
-      range,
-      runId: 'r',
-      into: 'aborted',
-      signal: aborting.signal,
-    })
-    setTimeout(() => aborting.abort(reason), 30)
+    const range = { from: Date.UTC(2001, 0, 1), to: Date.UTC(2001, 0, 2) }
+    const request = { bound, relation, range, runId: 'r', into: 'aborted' }
+    const run = computeRange(bench.connection, { ...request, signal: AbortSignal.abort(reason) })
     await expect(run).rejects.toBe(reason)
     expect(await query(bench.connection, `SELECT table_name FROM duckdb_tables()`)).toEqual([])
+    const aborting = new AbortController()
+    const endless =
+      'SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE hash(a.range + b.range) = 0'
+    setTimeout(() => aborting.abort(reason), 50)
+    await expect(query(bench.connection, endless, aborting.signal)).rejects.toBe(reason)
+    expect(await computeRange(bench.connection, request)).toEqual({ rows: 1 })
+    await query(bench.connection, 'DROP TABLE aborted')
   })
 })

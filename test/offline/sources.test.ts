@@ -205,24 +205,33 @@ describe('timestamps (rule 1)', () => {
   })
 
   test('null and unreadable timestamps that come after registration fail the run', async () => {
+    const parquetOf = (times: string) => (name: string) =>
+      bench.writeParquet(name, `SELECT unnest([${times}]) AS t, 'a' AS k`)
+    const textOf = (text: string) => (name: string) => bench.write(name, text)
     for (const [name, good, bad, message] of [
       [
         'late.csv',
-        't,k\n2001-01-01T01:00:00Z,a\n',
-        't,k\n2001-01-01T01:00:00Z,a\n,b\n',
+        textOf('t,k\n2001-01-01T01:00:00Z,a\n'),
+        textOf('t,k\n2001-01-01T01:00:00Z,a\n,b\n'),
         /1 events have no time/,
       ],
       [
         'late.json',
-        '{"t":"2001-01-01T01:00:00Z","k":"a"}',
-        '{"t":"2001-01-01T01:00:00","k":"a"}',
+        textOf('{"t":"2001-01-01T01:00:00Z","k":"a"}'),
+        textOf('{"t":"2001-01-01T01:00:00","k":"a"}'),
         /has 1 times such as '2001-01-01T01:00:00', without a time zone/,
       ],
+      [
+        'late.parquet',
+        parquetOf("TIMESTAMPTZ '2001-01-01 01:00:00+00'"),
+        parquetOf("TIMESTAMPTZ '2001-01-01 01:00:00+00', NULL"),
+        /1 events have no time/,
+      ],
     ] as const) {
-      const group = groupOn(sourceAt(await bench.write(name, good)))
+      const group = groupOn(sourceAt(await good(name)))
       const files = await filesOf(group.source)
       const registered = await bindGroup(bench.connection, group, files)
-      await bench.write(name, bad)
+      await bad(name)
       const relation = await bindSource(bench.connection, group.source, files)
       const range = { from: Date.UTC(2001, 0, 1), to: Date.UTC(2001, 0, 2) }
       const run = computeRange(bench.connection, {

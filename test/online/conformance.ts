@@ -204,7 +204,9 @@ function keyRules({ store, newGroup }: Suite): void {
 
   test('a key that starts like another one, and a group that does, do not meet', async () => {
     const group = newGroup()
-    const longer = `${group}0`
+    const longer = `${group}a`
+    const between = `${group}0`
+    await store().write(cardOf(between), order(1), [rowOf('ATL', 4)])
     await store().write(cardOf(group), order(1), [rowOf('A', 1), rowOf('AT', 2)])
     await store().write(cardOf(longer), order(1), [rowOf('ATL', 3)])
     expect((await store().read(group, [['A'], ['AT'], ['ATL']])).map((value) => value?.values[0])).toEqual([

@@ -51,7 +51,7 @@ describe('lmdb folders', () => {
 
   test('two stores in one folder see nothing of each other', async () => {
     const path = await newFolder()
-    const [one, two] = [openLmdb({ path, store: 'one' }), openLmdb({ path, store: 'one2' })]
+    const [one, two] = [openLmdb({ path, store: 'one' }), openLmdb({ path, store: 'onea' })]
     await one.write(cardOf('a_v1'), order(1), [rowOf('a', 1)])
     await two.write(cardOf('b_v1'), order(1), [rowOf('a', 2)])
     expect([await one.listGroups(), await two.listGroups()]).toEqual([['a_v1'], ['b_v1']])

@@ -307,7 +307,7 @@ describe('refusals', () => {
     expect(text).not.toContain(path)
     expect(text).not.toMatch(/stack|node_modules|\.ts/)
     expect(lines.length).toBe(1)
-    expect(String((lines[0] as { err: Error }).err.message)).toMatch(/was closed/)
+    expect((lines[0] as { err: Error }).err.message).toMatch(/was closed/)
     expect(JSON.stringify(lines)).not.toContain('SECRET')
   })
 })

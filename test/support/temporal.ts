@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Client } from '@temporalio/client'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
-import { Runtime, Worker } from '@temporalio/worker'
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from '../../activities/index.ts'
 import { findTemporal } from '../../scripts/tools.mjs'
 import { openStore, type Store } from '../../worker/openStore.ts'
@@ -15,7 +15,7 @@ let quiet = false
 export function quietRuntime(): void {
   if (quiet) return
   quiet = true
-  Runtime.install({ logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} } as never })
+  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) })
 }
 
 export async function startTemporal(options: { uiPort?: number } = {}): Promise<TestWorkflowEnvironment> {

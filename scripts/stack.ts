@@ -133,7 +133,7 @@ async function startTemporal(
 }
 
 async function untilConnected(address: string, child: ChildProcess, config: Config): Promise<void> {
-  for (const deadline = Date.now() + startPatienceMs; Date.now() < deadline; await sleep(100)) {
+  for (const deadline = Date.now() + startPatienceMs; Date.now() < deadline;) {
     if (child.exitCode !== null) break
     try {
       const connection = await Connection.connect({ address, connectTimeout: 1_000 })
@@ -142,6 +142,7 @@ async function untilConnected(address: string, child: ChildProcess, config: Conf
       return
     } catch {
       // Not up yet.
+      await sleep(100)
     }
   }
   if (child.pid !== undefined) await endProcess(child.pid)

@@ -247,7 +247,11 @@ describe('local files', () => {
     await writeFile(join(lake.home, 'listed-beside/z'), '')
     for (const name of ['a', 'deep/b', 'deep/er/c'])
       await fileIO.writeExclusive(`${folder}/${name}`, bytes(name))
-    const list = async (location: string) => (await Array.fromAsync(fileIO.list(location))).sort()
+    const list = async (location: string) => {
+      const found: string[] = []
+      for await (const each of fileIO.list(location)) found.push(each)
+      return found.sort()
+    }
     expect(await list(`${folder}/`)).toEqual([`${folder}/a`, `${folder}/deep/b`, `${folder}/deep/er/c`])
     await fileIO.delete(`${folder}/deep/b`)
     await fileIO.delete(`${folder}/deep/b`)

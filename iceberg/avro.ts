@@ -56,7 +56,7 @@ export class RecordReader {
   }
 
   get(fieldId: number): unknown {
-    const field = this.#schema.fields.find((candidate) => candidate['field-id'] === fieldId)
+    const field = fieldById(this.#schema, fieldId)
     return field && this.#values[field.name]
   }
 
@@ -68,7 +68,7 @@ export class RecordReader {
 
   /** The record in that field. */
   record(fieldId: number): RecordReader {
-    const field = this.#schema.fields.find((candidate) => candidate['field-id'] === fieldId)
+    const field = fieldById(this.#schema, fieldId)
     const schema = field && recordOf(field.type)
     if (!schema) throw new Corrupt(`The Avro schema has no record with the field id ${fieldId}.`)
     return new RecordReader(schema, this.#values[field.name] as Record<string, unknown>)
@@ -76,11 +76,19 @@ export class RecordReader {
 
   /** The records in that field's list; null where there is none. */
   list(fieldId: number): RecordReader[] | null {
-    const field = this.#schema.fields.find((candidate) => candidate['field-id'] === fieldId)
+    const field = fieldById(this.#schema, fieldId)
     const values = field && (this.#values[field.name] as readonly Record<string, unknown>[] | null)
     const schema = field && itemRecordOf(field.type)
     return values && schema ? values.map((value) => new RecordReader(schema, value)) : null
   }
+}
+
+const fieldsById = new WeakMap<AvroRecord, ReadonlyMap<number, AvroField>>()
+
+function fieldById(schema: AvroRecord, fieldId: number): AvroField | undefined {
+  const known = fieldsById.get(schema) ?? new Map(schema.fields.map((field) => [field['field-id'], field]))
+  fieldsById.set(schema, known)
+  return known.get(fieldId)
 }
 
 const alternatives = (type: AvroType): readonly AvroType[] => (isUnion(type) ? type : [type])

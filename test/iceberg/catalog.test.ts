@@ -80,7 +80,7 @@ describe('the SQL catalog', () => {
         iceberg_type: 'TABLE',
       },
     ])
-    const namespaces = await sql<unknown>`select * from iceberg_namespace_properties`.execute(lake.db)
+    const namespaces = await sql`select * from iceberg_namespace_properties`.execute(lake.db)
     expect(namespaces.rows).toEqual([
       { catalog_name: 'test', namespace: 'lake', property_key: 'exists', property_value: 'true' },
     ])

@@ -15,21 +15,20 @@ import { encodeBound } from '../../iceberg/singleValue.ts'
 import type { Table } from '../../iceberg/table.ts'
 import type { DataFile, PartitionSpec, Schema } from '../../iceberg/types.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
-import { compareRows, differences, floatText, rowsOf, startPyIceberg, type PyIceberg } from './pyiceberg.ts'
+import { compareRows, differences, floatText, rowsOf, startPyIceberg } from './pyiceberg.ts'
 
 const folder = temporaryFolder('pyiceberg with a space')
 const warehouse = `file://${folder}/warehouse`
 const fileIO = localFileIO()
 const localPath = (location: string): string => fileIO.localPath(location)
 
-let python: PyIceberg
+const python = startPyIceberg()
 let database: Kysely<CatalogTables>
 let catalog: Catalog
 let connection: DuckDBConnection
 let attempts = 0
 
 beforeAll(async () => {
-  python = startPyIceberg()
   const path = join(folder, 'catalog.db')
   database = await openSqlite<CatalogTables>(path)
   catalog = await sqlCatalog({ name: 'shop', db: database, fileIO, warehouse })

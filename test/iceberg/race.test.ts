@@ -51,7 +51,9 @@ const names = ['p0', 'p1', 'p2', 'p3']
 const each = 8
 
 test('four processes append to main: every file is there once, every snapshot follows the one before', async () => {
-  expect(await race(names.map((name) => [name, 'append', 'main', String(each)]))).toEqual(names.map(() => 'done'))
+  expect(await race(names.map((name) => [name, 'append', 'main', String(each)]))).toEqual(
+    names.map(() => 'done'),
+  )
   await table.refresh()
   const expected = names.flatMap((name) => Array.from({ length: each }, (_, at) => `${name}-${at}`))
   expect(namesOf((await planScan(table)).files)).toEqual(expected.sort())
@@ -63,11 +65,15 @@ test('four processes append to main: every file is there once, every snapshot fo
 
 test('four processes append to a branch each: the numbers are the table’s, the lines their own', async () => {
   const base = await table.append({ ref: 'main', files: [dayFile('base', 1)] })
-  expect(await race(names.map((name) => [name, 'append', name, String(each)]))).toEqual(names.map(() => 'done'))
+  expect(await race(names.map((name) => [name, 'append', name, String(each)]))).toEqual(
+    names.map(() => 'done'),
+  )
   await table.refresh()
   for (const name of names) {
     const { files } = await planScan(table, { ref: name })
-    expect(namesOf(files)).toEqual(['base', ...Array.from({ length: each }, (_, at) => `${name}-${at}`)].sort())
+    expect(namesOf(files)).toEqual(
+      ['base', ...Array.from({ length: each }, (_, at) => `${name}-${at}`)].sort(),
+    )
     expect(table.ancestorsOf(name)).toHaveLength(each + 1)
   }
   expect(table.ref('main')).toBe(base.snapshotId)

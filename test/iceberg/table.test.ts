@@ -383,7 +383,7 @@ describe('replaceRanges', () => {
     expect(handed.sort()).toEqual(['uncounted', 'unknown'])
     await replace([days(1, 2)], [], hand)
     expect(handed.slice(2)).toEqual(['uncounted.parquet.rest'])
-    expect(await live()).toEqual(['elsewhere', 'null', 'uncounted.parquet.rest.parquet.rest'])
+    expect(await live()).toEqual(['elsewhere', 'null', 'uncounted.parquet.rest.rest'])
   })
 
   test('refuses ranges and files that make no sense, and leaves no file behind', async () => {

@@ -191,9 +191,22 @@ function keyRules({ store, newGroup }: Suite): void {
   test('composite keys that glue to the same characters stay apart', async () => {
     const group = newGroup()
     const pairs = [
-      ['a', 'b|c'], ['a|b', 'c'], ['a\\', 'b'], ['a', '\\b'], ['a\\|b', 'c'], ['', 'a'], ['a', ''], ['', ''],
-      ['a,b', 'c'], ['a', 'b,c'], ['a:b', 'c'], ['\\e', ''], ['é', 'ﬀ'], ['\u0000', '\n'], ['🛩', '%7C'],
-    ] // prettier-ignore
+      ['a', 'b|c'],
+      ['a|b', 'c'],
+      ['a\\', 'b'],
+      ['a', '\\b'],
+      ['a\\|b', 'c'],
+      ['', 'a'],
+      ['a', ''],
+      ['', ''],
+      ['a,b', 'c'],
+      ['a', 'b,c'],
+      ['a:b', 'c'],
+      ['\\e', ''],
+      ['é', 'ﬀ'],
+      ['\u0000', '\n'],
+      ['🛩', '%7C'],
+    ]
     const rows = pairs.map((keys, index) => ({ keys, eventTimestampMicros: 0n, values: [BigInt(index)] }))
     expect(await store().write(cardOf(group, { keys: routeKeys }), order(1), rows)).toBe(pairs.length)
     const values = await store().read(group, pairs)
@@ -220,8 +233,19 @@ function keyRules({ store, newGroup }: Suite): void {
 
   test('int64 keys are exact and come back as bigints', async () => {
     const group = newGroup()
-    const card = cardOf(group, { keys: [{ name: 'driver', type: 'int64' }, { name: 'shift', type: 'int32' }] }) // prettier-ignore
-    const keys = [[2n ** 63n - 1n, 1], [2n ** 63n - 2n, 1], [-(2n ** 63n), -1], [0n, 0], [7n, 7]] // prettier-ignore
+    const card = cardOf(group, {
+      keys: [
+        { name: 'driver', type: 'int64' },
+        { name: 'shift', type: 'int32' },
+      ],
+    })
+    const keys = [
+      [2n ** 63n - 1n, 1],
+      [2n ** 63n - 2n, 1],
+      [-(2n ** 63n), -1],
+      [0n, 0],
+      [7n, 7],
+    ]
     const rows = keys.map((key, index) => ({ keys: key, eventTimestampMicros: 0n, values: [BigInt(index)] }))
     expect(await store().write(card, order(1), rows)).toBe(keys.length)
     expect((await store().read(group, keys)).map((value) => value?.values[0])).toEqual([0n, 1n, 2n, 3n, 4n])
@@ -338,7 +362,10 @@ function valueRules({ store, newGroup }: Suite): void {
       values,
     }))
     await store().write(cardOf(group, { schema }), order(1), rows)
-    const found = await store().read(group, rows.map(({ keys }) => keys)) // prettier-ignore
+    const found = await store().read(
+      group,
+      rows.map(({ keys }) => keys),
+    )
     found.forEach((value, index) => {
       expect(value?.schema).toEqual(schema)
       expect(value?.eventTimestampMicros).toBe(BigInt(-index))
@@ -365,7 +392,10 @@ function valueRules({ store, newGroup }: Suite): void {
     ]
     for (const [place, value, message] of wrong) {
       const values = good.with(place, value as never)
-      const rows = [{ keys: ['good'], eventTimestampMicros: 0n, values: good }, { keys: ['bad'], eventTimestampMicros: 0n, values }] // prettier-ignore
+      const rows = [
+        { keys: ['good'], eventTimestampMicros: 0n, values: good },
+        { keys: ['bad'], eventTimestampMicros: 0n, values },
+      ]
       await expect(store().write(cardOf(group, { schema }), order(1), rows)).rejects.toThrow(message)
     }
     expect(await store().read(group, [['good']])).toEqual([null])
@@ -394,7 +424,10 @@ function valueRules({ store, newGroup }: Suite): void {
     )
     expect(await store().write(cardOf(group), order(1), rows.toReversed())).toBe(10_000)
     expect(await store().write(cardOf(group), order(1), rows)).toBe(0)
-    const found = await store().read(group, rows.map(({ keys }) => keys)) // prettier-ignore
+    const found = await store().read(
+      group,
+      rows.map(({ keys }) => keys),
+    )
     expect(found.every((value, index) => value?.values[0] === BigInt(index))).toBe(true)
     const scanned = await scanAll(store(), group)
     expect(scanned.map(({ keys }) => keys[0])).toEqual(rows.map(({ keys }) => keys[0]))

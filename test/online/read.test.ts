@@ -31,9 +31,18 @@ const statuses = (value: StoredValue | null, of = card, names?: string[]) =>
 
 test('present, null, not found and outside of its age are told apart', () => {
   const fresh = stored(BigInt(now) * 1000n)
-  expect(statuses(fresh)).toEqual([[0n, 'PRESENT'], [null, 'NULL_VALUE']]) // prettier-ignore
-  expect(statuses(null)).toEqual([[null, 'NOT_FOUND'], [null, 'NOT_FOUND']]) // prettier-ignore
-  expect(statuses(stored(0n))).toEqual([[null, 'OUTSIDE_MAX_AGE'], [null, 'OUTSIDE_MAX_AGE']]) // prettier-ignore
+  expect(statuses(fresh)).toEqual([
+    [0n, 'PRESENT'],
+    [null, 'NULL_VALUE'],
+  ])
+  expect(statuses(null)).toEqual([
+    [null, 'NOT_FOUND'],
+    [null, 'NOT_FOUND'],
+  ])
+  expect(statuses(stored(0n))).toEqual([
+    [null, 'OUTSIDE_MAX_AGE'],
+    [null, 'OUTSIDE_MAX_AGE'],
+  ])
   expect(createJudge(card, now)(stored(0n)).eventTimestampMicros).toBe(0n)
   expect(createJudge(card, now)(null).eventTimestampMicros).toBe(null)
 })

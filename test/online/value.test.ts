@@ -146,7 +146,10 @@ test('a schema has a tag of its own for every name, type and order', () => {
 })
 
 test('torn or foreign bytes are an integrity error, never another value', () => {
-  const schema = valueSchema([{ name: 'n', type: 'int64' }, { name: 's', type: 'string' }]) // prettier-ignore
+  const schema = valueSchema([
+    { name: 'n', type: 'int64' },
+    { name: 's', type: 'string' },
+  ])
   const order = encodeOrder({ incarnation: 1n, sequenceNumber: 1n })
   const good = encodeValue(schema, order, { keys: ['a'], eventTimestampMicros: 0n, values: [1n, 'hello'] })
   const decodeAll = (bytes: Buffer) => {
@@ -163,6 +166,9 @@ test('torn or foreign bytes are an integrity error, never another value', () => 
   expect(() => decodeBody(valueSchema([{ name: 'n', type: 'int64' }]), good)).toThrow(
     /expected an array of 1/,
   )
-  const others = valueSchema([{ name: 'n', type: 'float64' }, { name: 's', type: 'string' }]) // prettier-ignore
+  const others = valueSchema([
+    { name: 'n', type: 'float64' },
+    { name: 's', type: 'string' },
+  ])
   expect(() => decodeBody(others, good)).toThrow(/expected n: float64, found 0xd3/)
 })

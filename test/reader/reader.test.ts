@@ -178,7 +178,10 @@ describe('values', () => {
 
   test('ids with commas, bars, backslashes and what an address quotes are found', async () => {
     const id = 'a\\,b\\|c\\\\d é&=+%'
-    const { body } = await online(`?entity_ids=ATL,${encodeURIComponent(id)},%5Ce`)
+    const { body, text } = await online(`?entity_ids=ATL,${encodeURIComponent(id)},%5Ce`)
+    // A form writes a space as a plus sign and quotes commas and backslashes: the same question.
+    const form = new URLSearchParams({ entity_ids: ['ATL', id, '\\e'].join(',') })
+    expect((await online(`?${form.toString()}`)).text).toBe(text)
     expect(body.results.map(({ features }) => features['departures_24h']?.status)).toEqual([
       'PRESENT',
       'PRESENT',
@@ -272,7 +275,6 @@ describe('refusals', () => {
       ['/feature-groups', 'GET'],
       [`/feature-groups/${airports.group}/online`, 'POST'],
     ] as const) {
-      // prettier-ignore
       const { status, body } = await reader.get(path, { method })
       expect([status, body.error.code]).toEqual([404, 'unknown_route'])
     }
@@ -287,7 +289,10 @@ describe('refusals', () => {
     expect([tooLong.status, tooLong.body.error.code]).toEqual([431, 'too_long'])
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(reader.port, '127.0.0.1', () => socket.write('hello\r\n\r\n'))
-      socket.setEncoding('utf8').once('data', (text: unknown) => resolve(String(text))).once('error', reject) // prettier-ignore
+      socket
+        .setEncoding('utf8')
+        .once('data', (text: unknown) => resolve(String(text)))
+        .once('error', reject)
     })
     expect(answer).toMatch(/^HTTP\/1.1 400 Bad Request\r\n[^]*\r\n\r\n\{"error":\{"code":"bad_request"/)
     expect((await reader.get('/health')).status).toBe(200)
@@ -317,9 +322,16 @@ function memoryLogger(lines: unknown[]): FastifyBaseLogger {
   const keep = (line: unknown) => void lines.push(line)
   const quiet = () => undefined
   const logger: FastifyBaseLogger = {
-    level: 'info', fatal: keep, error: keep, warn: keep, info: quiet, debug: quiet, trace: quiet, silent: quiet,
+    level: 'info',
+    fatal: keep,
+    error: keep,
+    warn: keep,
+    info: quiet,
+    debug: quiet,
+    trace: quiet,
+    silent: quiet,
     child: () => logger,
-  } // prettier-ignore
+  }
   return logger
 }
 

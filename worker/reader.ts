@@ -1,4 +1,5 @@
 /** The reader process: serves online values over HTTP on the loopback interface. */
+import { mkdirSync } from 'node:fs'
 import { createReader } from '../reader/index.ts'
 import { openLmdb } from '../online/index.ts'
 import { openSqlite } from '../iceberg/index.ts'
@@ -12,7 +13,8 @@ const registry = await openRegistry(database)
 const clockOffsetMs = await registry.clockOffsetMs()
 await registry.close()
 
-const store = openLmdb({ path: onlinePath(config), store: config.store })
+mkdirSync(onlinePath(config), { recursive: true })
+const store = openLmdb({ path: onlinePath(config), store: config.store, readOnly: true })
 const nowMs = () => Date.now() + clockOffsetMs
 const clockNote =
   clockOffsetMs === 0 ? null : `set clock, ${Math.round(clockOffsetMs / 1000)} s from this machine's`

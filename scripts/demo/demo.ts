@@ -44,17 +44,19 @@ export async function demo(given: Config, keep: boolean): Promise<void> {
   const store = await openStore(config)
   const wasRunning = readStack(config.home) !== null
   try {
-    const flights = await story.tell('The source and the embedded stack', async () => {
-      const laidOut = await layOutFlights(store.duckdb, config.home)
-      say(`   ${laidOut.rows} flights in ${laidOut.files} files below ${flightsFolder(config.home)}`)
-      return laidOut
+    const stack = await story.tell('The source and the embedded stack', async () => {
+      const { rows, files } = await layOutFlights(store.duckdb, config.home)
+      story.claim(
+        rows === 3_000_000,
+        `${rows} flights lie in ${files} files below ${flightsFolder(config.home)}`,
+      )
+      const started = await startStack(config, (sentence) => say(`   ${sentence}`))
+      describeStack(config, started)
+      say(
+        `${bold('clock')}       ${new Date(await store.now()).toISOString()} (a set clock, kept with the store)`,
+      )
+      return started
     })
-    story.claim(flights.rows === 3_000_000, 'all 3000000 flights are there')
-    const stack = await startStack(config, (sentence) => say(`   ${sentence}`))
-    describeStack(config, stack)
-    say(
-      `${bold('clock')}       ${new Date(await store.now()).toISOString()} (a set clock, kept with the store)`,
-    )
     const client = await connectClient(config, stack)
     try {
       await tellAll({ story, config, store, stack, client })

@@ -70,6 +70,12 @@ describe('container files', () => {
     }
   })
 
+  test('are refused where a block does not end with the marker of the file', async () => {
+    const bytes = await encodeContainer(record, [{ number: 1n, maybe: null, text: 'x' }], {})
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+    await expect(decodeContainer(bytes)).rejects.toThrow(Corrupt)
+  })
+
   test('are refused where the codec is not known', async () => {
     const type = avsc.Type.forSchema({ type: 'map', values: 'bytes' })
     const header = type.toBuffer({

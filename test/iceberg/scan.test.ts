@@ -348,7 +348,7 @@ describe('a scan', () => {
     const appended = await table.append({ ref: 'main', files: [describeRows('a', [], specOf(0), 0)] })
     const [data] = await manifestsOf(table, appended)
     if (!data) throw new Error('no manifest')
-    const planWith = async (change: Partial<ManifestFile>) => {
+    const planWith = async (change: Partial<ManifestFile>, filter?: Filter) => {
       const manifestList = `${table.location}/metadata/list-${Math.random()}.avro`
       const snapshot = { snapshotId: appended.snapshotId, parentSnapshotId: null, sequenceNumber: 1n }
       await writeManifestList(table.fileIO, manifestList, snapshot, [
@@ -367,9 +367,10 @@ describe('a scan', () => {
         'manifest-list': manifestList,
       }
       await lake.catalog.commit(table.identifier, state, [], [{ action: 'add-snapshot', snapshot: added }])
-      return planScan(await table.refresh(), { snapshotId: id })
+      return planScan(await table.refresh(), { snapshotId: id, filter })
     }
     await expect(planWith({})).rejects.toThrow(Unsupported)
+    await expect(planWith({}, { op: 'or', filters: [] })).rejects.toThrow(Unsupported)
     expect(namesOf((await planWith({ addedFiles: 0, deletedFiles: 1 })).files)).toEqual(['a'])
   })
 })

@@ -362,9 +362,23 @@ describe('replaceRanges', () => {
     expect((await manifestsOf(table, fifth)).map(({ manifest }) => manifest.sequenceNumber)).toEqual([3n, 2n])
   })
 
-  test('of nothing appends', async () => {
-    const snapshot = await replace([days(1, 2)], [dayFile('a', 1)])
-    expect(snapshot.summary['operation']).toBe('append')
+  test('of nothing appends, and carries the manifests of the same day as they are', async () => {
+    const files = [dataFile('early', day(1), day(1, 10n))]
+    const first = await table.append({ ref: 'main', files })
+    const second = await replace(
+      [{ after: day(1, 10n), upTo: day(2, -1n) }],
+      [dataFile('a', day(1, 11n), day(1, 12n))],
+    )
+    expect(second.summary['operation']).toBe('append')
+    expect((await manifestsOf(table, second))[1]).toEqual((await manifestsOf(table, first))[0])
+  })
+
+  test('takes a file that begins where a range does not reach yet as one across its edge', async () => {
+    await table.append({ ref: 'main', files: [dataFile('edge', day(1, 10n), day(1, 15n))] })
+    await replace([{ after: day(1, 10n), upTo: day(2, -1n) }], [], () =>
+      Promise.resolve([dataFile('rest', day(1, 10n), day(1, 10n))]),
+    )
+    expect(await live()).toEqual(['rest'])
   })
 
   test('leaves files without a value alone, and rewrites what is not known', async () => {

@@ -4,7 +4,7 @@
  * `<home>/stack.json` says what runs and where, so that any command finds it; ports stay the same from one start to
  * the next where they are free.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -29,7 +29,7 @@ const startPatienceMs = 60_000
 export function readStack(home: string): StackFile | null {
   if (!existsSync(stackPath(home))) return null
   const stack = JSON.parse(readFileSync(stackPath(home), 'utf8')) as StackFile
-  return pidsOf(stack).every(isAlive) ? stack : null
+  return processesOf(stack).every(runs) ? stack : null
 }
 
 /** @throws UnavailableError that says how to start it */
@@ -49,17 +49,17 @@ export async function startStack(config: Config, note: (sentence: string) => voi
   if (running !== null) return running
   await stopStack(config.home)
   mkdirSync(join(config.home, 'logs'), { recursive: true })
-  const started: number[] = []
+  const started: StackProcess[] = []
   try {
     const temporal = await startTemporal(config, note)
-    if (temporal.pid !== null) started.push(temporal.pid)
-    const environment = { ...process.env, ASOF_HOME: config.home, TEMPORAL_ADDRESS: temporal.address }
+    if (temporal.pid !== null) started.push({ pid: temporal.pid, command: 'start-dev' })
+    const environment = { ...config.environment, ASOF_HOME: config.home, TEMPORAL_ADDRESS: temporal.address }
     // DuckDB's queries and Node's files share libuv's pool; its size must be set before Node starts.
     const worker = await startNode(config, 'worker', '../worker/main', {
       ...environment,
       UV_THREADPOOL_SIZE: '16',
     })
-    started.push(worker)
+    started.push({ pid: worker, command: 'worker/main' })
     const port = await freePort(config.readerPort ?? rememberedPort(config.home, 'reader'))
     const reader = await startNode(config, 'reader', '../worker/reader', {
       ...environment,
@@ -82,31 +82,47 @@ export async function startStack(config: Config, note: (sentence: string) => voi
 export async function stopStack(home: string): Promise<void> {
   if (!existsSync(stackPath(home))) return
   const stack = JSON.parse(readFileSync(stackPath(home), 'utf8')) as StackFile
-  await Promise.all([endProcess(stack.reader.pid), endProcess(stack.worker.pid)])
-  if (stack.temporal.pid !== null) await endProcess(stack.temporal.pid)
+  const [reader, worker, temporal] = processesOf(stack)
+  await Promise.all([reader, worker].map(endProcess))
+  await endProcess(temporal)
   // The ports are kept for the next start.
   rmSync(stackPath(home))
   writeFileSync(portsPath(home), JSON.stringify(portsOf(stack)))
 }
 
-function pidsOf({ temporal, worker, reader }: StackFile): number[] {
-  return [temporal.pid, worker.pid, reader.pid].filter((pid) => pid !== null)
+/** A process of ours: its id, and what its command line must hold for the id to be still its own. */
+interface StackProcess {
+  readonly pid: number
+  readonly command: string
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
+function processesOf({
+  temporal,
+  worker,
+  reader,
+}: StackFile): [StackProcess, StackProcess, ...StackProcess[]] {
+  const ours: [StackProcess, StackProcess] = [
+    { pid: reader.pid, command: 'worker/reader' },
+    { pid: worker.pid, command: 'worker/main' },
+  ]
+  return temporal.pid === null ? ours : [...ours, { pid: temporal.pid, command: 'start-dev' }]
+}
+
+/** After a restart of the machine somebody else may have the id: a process is ours only by its command line. */
+function runs({ pid, command }: StackProcess): boolean {
+  if (existsSync('/proc/self/cmdline')) {
+    const path = `/proc/${pid}/cmdline`
+    return existsSync(path) && readFileSync(path, 'utf8').includes(command)
   }
+  return spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout.includes(command)
 }
 
-async function endProcess(pid: number): Promise<void> {
+async function endProcess(ours: StackProcess | undefined): Promise<void> {
+  if (ours === undefined) return
   for (const [signal, patienceMs] of [['SIGTERM', 15_000] as const, ['SIGKILL', 5_000] as const]) {
-    if (!isAlive(pid)) return
-    process.kill(pid, signal)
-    for (let waited = 0; waited < patienceMs && isAlive(pid); waited += 50) await sleep(50)
+    if (!runs(ours)) return
+    process.kill(ours.pid, signal)
+    for (let waited = 0; waited < patienceMs && runs(ours); waited += 50) await sleep(50)
   }
 }
 
@@ -145,7 +161,7 @@ async function untilConnected(address: string, child: ChildProcess, config: Conf
       await sleep(100)
     }
   }
-  if (child.pid !== undefined) await endProcess(child.pid)
+  child.kill('SIGKILL')
   throw new UnavailableError(
     `Temporal's server does not answer on ${address}. ${lastWords(config, 'temporal')}`,
   )
@@ -172,7 +188,7 @@ async function startNode(
     sleep(startPatienceMs, false, { ref: false }),
   ])
   if (!ready || child.pid === undefined) {
-    if (child.pid !== undefined) await endProcess(child.pid)
+    child.kill('SIGKILL')
     throw new UnavailableError(`The ${name} did not start. ${lastWords(config, name)}`)
   }
   child.disconnect()

@@ -80,7 +80,6 @@ function demoConfig(given: Config): Config {
     // A store that is there keeps its clock.
     ...(existsSync(join(given.home, 'store.db')) ? {} : { ASOF_CLOCK: demoClock }),
   }
-  Object.assign(process.env, environment)
   return readConfig(environment, given.baseFolder)
 }
 

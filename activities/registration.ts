@@ -4,24 +4,13 @@
  * `planRegistration` binds every group to its source (types, columns, gates) and changes nothing; `applyRegistration`
  * does what such a plan says. Both are called by the command line, with the same dependencies as the steps of a run.
  */
-import {
-  InputError,
-  tableColumns,
-  type BoundGroup,
-  type FeatureGroup,
-  type FeatureType,
-} from '../model/index.ts'
-import {
-  icebergSchema,
-  TableExists,
-  type PartitionSpec,
-  type PrimitiveType,
-  type Schema,
-} from '../iceberg/index.ts'
+import { InputError, tableColumns, type BoundGroup, type FeatureGroup } from '../model/index.ts'
+import { icebergSchema, TableExists, type PartitionSpec, type Schema } from '../iceberg/index.ts'
 import { bindGroup, listSourceFiles, resolvePath } from '../offline/index.ts'
 import { checkGatesFitTypes } from '../quality/index.ts'
 import { describeChange, registrationOf, serviceJson, type Change } from '../registry/index.ts'
 import type { ActivityDeps } from './deps.ts'
+import { icebergTypeOf } from './icebergTypes.ts'
 import { incarnationProperty } from './materializeGroup.ts'
 
 export interface PlannedGroup {
@@ -103,23 +92,13 @@ export async function applyRegistration(deps: ActivityDeps, plan: RegistrationPl
   return written
 }
 
-const icebergTypes: Record<FeatureType, PrimitiveType> = {
-  boolean: 'boolean',
-  int32: 'int',
-  int64: 'long',
-  float32: 'float',
-  float64: 'double',
-  string: 'string',
-  timestamp: 'timestamptz',
-}
-
 /** The group's table, partitioned by day of the event timestamp. One that is there already stays. */
 async function ensureTable({ catalog, store, now }: ActivityDeps, bound: BoundGroup): Promise<void> {
   const identifier = { namespace: store, name: bound.group.id }
   await catalog.createNamespace(store)
   if (await catalog.tableExists(identifier)) return
   const schema = icebergSchema(
-    tableColumns(bound).map((column) => ({ ...column, type: icebergTypes[column.type] })),
+    tableColumns(bound).map((column) => ({ ...column, type: icebergTypeOf(column.type) })),
   )
   try {
     await catalog.createTable(identifier, {

@@ -2,7 +2,7 @@
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { publishedSnapshots } from './healLedger.ts'
-import { branchOf, dataFolder, deleteBelow, runFolder, summaryKeys } from './runFiles.ts'
+import { branchOf, dataFolder, deleteBelow, deleteLedgers, runFolder, summaryKeys } from './runFiles.ts'
 
 export const abandonRun =
   (deps: ActivityDeps): Activities['abandonRun'] =>
@@ -21,6 +21,7 @@ export const abandonRun =
       await table.dropBranch(branchOf(runId))
       await deleteBelow(deps.fileIO, dataFolder(table.location, runId))
       await deleteBelow(deps.fileIO, runFolder(table.location, runId))
+      await deleteLedgers(deps.fileIO, table.location, runId)
     }
     await deps.registry.updateRun(runId, { status: outcome, endedAt: await deps.now(), reason })
   }

@@ -4,6 +4,7 @@ import { abandonRun } from './abandonRun.ts'
 import { computeChunk } from './computeChunk.ts'
 import type { ActivityDeps } from './deps.ts'
 import { toFailure } from './failures.ts'
+import { withHeartbeat } from './heartbeat.ts'
 import { judgeRun } from './judgeRun.ts'
 import { materializeGroup } from './materializeGroup.ts'
 import { parkRun } from './parkRun.ts'
@@ -17,16 +18,21 @@ export { applyRegistration, planRegistration, type RegistrationPlan } from './re
 
 export function createActivities(deps: ActivityDeps): Activities {
   return {
-    planBackfill: translated(planBackfill(deps)),
+    planBackfill: translated(beating(planBackfill(deps))),
     computeChunk: translated(computeChunk(deps)),
     stageRun: translated(stageRun(deps)),
     judgeRun: translated(judgeRun(deps)),
-    publishRun: translated(publishRun(deps)),
+    publishRun: translated(beating(publishRun(deps))),
     materializeGroup: translated(materializeGroup(deps)),
-    recordRun: translated(recordRun(deps)),
-    abandonRun: translated(abandonRun(deps)),
-    parkRun: translated(parkRun(deps)),
+    recordRun: translated(beating(recordRun(deps))),
+    abandonRun: translated(beating(abandonRun(deps))),
+    parkRun: translated(beating(parkRun(deps))),
   }
+}
+
+/** Short steps beat too, so that a worker that died in one of them is noticed within a minute. */
+function beating<Input, Output>(step: (input: Input) => Promise<Output>): (input: Input) => Promise<Output> {
+  return (input) => withHeartbeat(() => step(input))
 }
 
 function translated<Input, Output>(

@@ -70,7 +70,13 @@ async function loadStore(
   const { store, table, bound, snapshot, full } = load
   const order: LoadOrder = { incarnation: incarnationOf(table), sequenceNumber: snapshot.sequenceNumber }
   const since = full ? null : await lastLoaded(store, table, bound.group.id, order)
-  if (since?.snapshotId === snapshot.snapshotId) return { entities: 0, tombstones: 0, considered: 0 }
+  const finish = async (loadedAtMs: number) =>
+    store.finishLoad(bound.group.id, { snapshotId: String(snapshot.snapshotId), order, loadedAtMs })
+  if (since?.snapshotId === snapshot.snapshotId) {
+    // Nothing new is a load too: the values are as fresh as they can be.
+    await finish(await deps.now())
+    return { entities: 0, tombstones: 0, considered: 0 }
+  }
 
   const connection = await deps.duckdb.connect()
   const into = `winners_${randomUUID().replaceAll('-', '')}`
@@ -86,7 +92,7 @@ async function loadStore(
     for await (const rows of onlineRowsOf(connection, into, bound, batchRows)) await write(rows)
     if (since === null) await buryUnknown(connection, load, into, write)
     const loadedAtMs = await deps.now()
-    await store.finishLoad(bound.group.id, { snapshotId: String(snapshot.snapshotId), order, loadedAtMs })
+    await finish(loadedAtMs)
     await noteFirstLoads(deps, load, since, loadedAtMs)
     return counts
   } finally {

@@ -3,7 +3,7 @@ import { planScan, type Table } from '../iceberg/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
-import { branchOf, dataFolder, deleteBelow, runFolder } from './runFiles.ts'
+import { branchOf, dataFolder, deleteBelow, deleteLedgers, runFolder, summaryKeys } from './runFiles.ts'
 
 export const recordRun =
   (deps: ActivityDeps): Activities['recordRun'] =>
@@ -19,6 +19,8 @@ export const recordRun =
       new Set(own.map(({ filePath }) => filePath)),
     )
     await deleteBelow(deps.fileIO, runFolder(table.location, runId))
+    const ledger = published && table.snapshot(BigInt(published.snapshotId))?.summary[summaryKeys.ledger]
+    await deleteLedgers(deps.fileIO, table.location, runId, ledger)
     // Rows of neighbouring intervals that were only carried into new files are not the run's.
     const computed = own.filter(({ filePath }) => !filePath.includes('/edge-'))
     await deps.registry.updateRun(runId, {

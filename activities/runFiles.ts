@@ -54,7 +54,9 @@ export const planPathOf = (tableLocation: string, runId: string, planId: string)
 export const chunkPathOf = (planPath: string, chunk: number) =>
   planPath.replace(/plan\.json$/, `chunk-${String(chunk).padStart(5, '0')}.json`)
 export const ledgerPathOf = (tableLocation: string, { runId, planId }: RunPlan) =>
-  `${tableLocation}/ledger/${runId}-${planId}.json`
+  `${ledgerPrefixOf(tableLocation, runId)}${planId}.json`
+/** Ledger files of a run's plans begin with this. */
+export const ledgerPrefixOf = (tableLocation: string, runId: string) => `${tableLocation}/ledger/${runId}-`
 export const loadPathOf = (tableLocation: string, runId: string, store: string) =>
   `${tableLocation}/loads/${runId}.${store}.json`
 
@@ -71,6 +73,19 @@ export async function writeOnce(fileIO: FileIO, location: string, value: unknown
 
 export async function readJsonFile<T>(fileIO: FileIO, location: string): Promise<T> {
   return parseJson(new TextDecoder().decode(await fileIO.read(location))) as T
+}
+
+/** Deletes the ledger files of a run's plans, except the published one's. */
+export async function deleteLedgers(
+  fileIO: FileIO,
+  tableLocation: string,
+  runId: string,
+  published?: string,
+): Promise<void> {
+  for await (const location of fileIO.list(`${tableLocation}/ledger`)) {
+    const isOwn = location.startsWith(ledgerPrefixOf(tableLocation, runId))
+    if (isOwn && location !== published) await fileIO.delete(location)
+  }
 }
 
 /** Deletes everything below a folder, except what `keep` holds. */

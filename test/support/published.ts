@@ -25,7 +25,7 @@ export async function tableRefs(store: Store, group: string): Promise<string[]> 
     .sort()
 }
 
-/** Files that lie below the table's data and run folders and that no snapshot of `main` or of a branch refers to. */
+/** Files that lie below the table's data, run and ledger folders and that no snapshot of `main` or of a branch refers to. */
 export async function orphanFiles(store: Store, group: string): Promise<string[]> {
   const table = await store.catalog.loadTable({ namespace: store.store, name: group })
   const live = new Set<string>()
@@ -33,8 +33,9 @@ export async function orphanFiles(store: Store, group: string): Promise<string[]
     const { files } = await planScan(table, { snapshotId: snapshot.snapshotId })
     for (const { filePath } of files) live.add(filePath)
   }
+  for (const { summary } of table.ancestorsOf('main')) live.add(summary['asof.ledger'] ?? '')
   const orphans: string[] = []
-  for (const folder of ['data', 'runs']) {
+  for (const folder of ['data', 'runs', 'ledger']) {
     for await (const location of store.fileIO.list(`${table.location}/${folder}`)) {
       if (!live.has(location)) orphans.push(location)
     }

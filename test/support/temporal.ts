@@ -15,7 +15,10 @@ let quiet = false
 export function quietRuntime(): void {
   if (quiet) return
   quiet = true
-  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) })
+  Runtime.install({
+    logger: new DefaultLogger('ERROR', () => undefined),
+    telemetryOptions: { logging: { filter: 'OFF' } },
+  })
 }
 
 export async function startTemporal(options: { uiPort?: number } = {}): Promise<TestWorkflowEnvironment> {

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { dataFileToJson, writeDataFiles } from '../iceberg/index.ts'
 import { InputError } from '../model/index.ts'
-import { bindSource, computeRange, type SourceFile } from '../offline/index.ts'
+import { bindSources, computeRows, type SourceFile } from '../offline/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
+import { fillRows } from './fillRows.ts'
 import { groupOf } from './groupOf.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { chunkPathOf, dataFolder, readJsonFile, writeOnce, type ChunkFile, type RunPlan } from './runFiles.ts'
@@ -36,30 +37,38 @@ async function compute(
   const range = plan.chunks[chunk]
   if (range === undefined)
     throw new InputError(`Run ${plan.runId} has no chunk ${chunk}; its plan has ${plan.chunks.length}.`)
-  await refuseChangedFiles(group.source.name, plan.sourceFiles)
+  await refuseChangedFiles(plan.sourceFiles)
   const connection = await deps.duckdb.connect()
   try {
-    const relation = await bindSource(connection, group.source, plan.sourceFiles)
+    const relations = await bindSources(connection, group.sources, plan.sourceFiles, plan.sourceColumns)
     const into = `chunk_${randomUUID().replaceAll('-', '')}`
-    const { rows } = await computeRange(connection, {
+    const computed = await computeRows(connection, {
       bound,
-      relation,
+      relations,
       range,
       runId: plan.runId,
       into,
       signal,
     })
-    await refuseChangedFiles(group.source.name, plan.sourceFiles)
+    await refuseChangedFiles(plan.sourceFiles)
+    const localPath = (location: string) => deps.fileIO.localPath(location)
+    const { fills } = range
+    const filled = `${into}_filled`
+    const { rows, unfilled } =
+      fills === null
+        ? { rows: computed.rows, unfilled: 0 }
+        : await fillRows(connection, { table, bound, range, fills, computed: into, into: filled, localPath })
     const files = await writeDataFiles(connection, {
       schema: table.schema,
       spec: table.spec,
-      relation: into,
+      relation: fills === null ? into : filled,
       orderBy: [...bound.keys.map(({ name }) => name), 'event_timestamp'],
       directory: `${dataFolder(table.location, plan.runId)}/${plan.planId}/${String(chunk).padStart(5, '0')}-${randomUUID().slice(0, 8)}`,
-      localPath: (location) => deps.fileIO.localPath(location),
+      localPath,
     })
     return {
       rows,
+      unfilled,
       files: files.map(dataFileToJson),
       bytes: files.reduce((sum, file) => sum + Number(file.fileSizeInBytes), 0),
     }
@@ -69,8 +78,8 @@ async function compute(
 }
 
 /** A run computes from the files that its plan saw, or fails: half of it from other data would be nobody's meaning. */
-async function refuseChangedFiles(source: string, files: readonly SourceFile[]): Promise<void> {
-  for (const { path, size, modifiedMs } of files) {
+async function refuseChangedFiles(files: readonly SourceFile[]): Promise<void> {
+  for (const { source, path, size, modifiedMs } of files) {
     const now = await stat(path).catch(() => null)
     if (now === null || now.size !== size || now.mtimeMs !== modifiedMs) {
       throw new InputError(

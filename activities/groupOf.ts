@@ -1,6 +1,7 @@
 /** The group that a step works on: as this worker defines it and as the registry knows it, which must be the same. */
 import type { Table } from '../iceberg/index.ts'
 import {
+  formatInstant,
   InputError,
   type BoundGroup,
   type FeatureGroup,
@@ -32,6 +33,12 @@ export async function groupOf(deps: ActivityDeps, id: string): Promise<KnownGrou
     throw new InputError(`Feature group ${id} is defined but not registered. Run \`asof apply\` first.`, {
       group: id,
     })
+  }
+  if (registered.retiredAt !== null) {
+    throw new InputError(
+      `Feature group ${id} was retired at ${formatInstant(registered.retiredAt)}: its table stays, and nothing computes or loads it any more. Use a newer version.`,
+      { group: id },
+    )
   }
   const fingerprint = groupFingerprint(group)
   if (registered.fingerprint !== fingerprint) {

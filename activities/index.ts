@@ -14,7 +14,15 @@ import { recordRun } from './recordRun.ts'
 import { stageRun } from './stageRun.ts'
 
 export type { ActivityDeps } from './deps.ts'
-export { applyRegistration, planRegistration, type RegistrationPlan } from './registration.ts'
+export { compileDefinition, type CompiledDefinition } from './compileDefinition.ts'
+export {
+  applyRegistration,
+  bindDefinition,
+  planRegistration,
+  type PlannedGroup,
+  type RegistrationPlan,
+} from './registration.ts'
+export { retire } from './retire.ts'
 
 export function createActivities(deps: ActivityDeps): Activities {
   return {

@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, type Snapshot, type Table } from '../iceberg/index.ts'
-import { durationMs, InputError, IntegrityError, type BoundGroup } from '../model/index.ts'
+import { defaultsOf, durationMs, InputError, IntegrityError, type BoundGroup } from '../model/index.ts'
 import {
   valueSchema,
   type GroupCard,
@@ -161,11 +161,13 @@ async function noteFirstLoads(
   }
 }
 
-function cardOf({ group, keys, features }: BoundGroup): Omit<GroupCard, 'complete'> {
+function cardOf(bound: BoundGroup): Omit<GroupCard, 'complete'> {
+  const { group, keys, features } = bound
   return {
     group: group.id,
     keys,
     schema: valueSchema(features),
+    defaults: defaultsOf(bound),
     ttlMs: group.ttl === null ? null : durationMs(group.ttl),
     cadenceMs: durationMs(group.every),
   }

@@ -1,5 +1,6 @@
 /** Winners as rows of the online store, in bounded batches. */
 import {
+  DuckDBListValue,
   DuckDBStructValue,
   DuckDBTimestampTZValue,
   type DuckDBConnection,
@@ -7,7 +8,7 @@ import {
 } from '@duckdb/node-api'
 import { quoteIdentifier } from '../iceberg/index.ts'
 import { IntegrityError, type BoundGroup } from '../model/index.ts'
-import type { FeatureValue, KeyValue, OnlineRow } from '../online/index.ts'
+import type { FeatureValue, KeyValue, OnlineRow, ScalarValue } from '../online/index.ts'
 
 /**
  * Reads the table of `selectWinners`. DuckDB's streams swallow errors, so what is streamed is a finished temporary
@@ -56,5 +57,10 @@ function onlineRow(row: readonly DuckDBValue[], { keys, features }: BoundGroup):
 }
 
 function featureValue(value: DuckDBValue): FeatureValue {
-  return value instanceof DuckDBTimestampTZValue ? value.micros : (value as FeatureValue)
+  if (value instanceof DuckDBListValue) return value.items.map(scalarValue)
+  return scalarValue(value)
+}
+
+function scalarValue(value: DuckDBValue): ScalarValue {
+  return value instanceof DuckDBTimestampTZValue ? value.micros : (value as ScalarValue)
 }

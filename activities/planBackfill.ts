@@ -3,28 +3,31 @@ import { randomUUID } from 'node:crypto'
 import {
   durationMs,
   formatInstant,
+  hasHindsight,
   InputError,
   intervalCount,
-  intervalEnds,
   parseInstant,
-  rangesOf,
   alignDown,
   alignUp,
   type FeatureGroup,
   type IntervalRange,
 } from '../model/index.ts'
 import {
+  bindSources,
   largestWindowMs,
-  listSourceFiles,
+  listFilesOf,
+  pinnedColumns,
   planChunks,
   refuseIncomplete,
-  resolvePath,
+  type PinnedColumns,
+  type SourceFile,
 } from '../offline/index.ts'
-import type { PublishedInterval } from '../registry/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
 import { healLedger } from './healLedger.ts'
+import { withHeartbeat } from './heartbeat.ts'
+import { missingWork } from './missingWork.ts'
 import { planPathOf, writeOnce, type RunPlan } from './runFiles.ts'
 
 /** Chunks of about so long: their source rows are what a pass holds at once, beside one largest window. */
@@ -35,27 +38,34 @@ export const planBackfill =
   async ({ group: id, from, to, rewrite = false, runId, workflowId }) => {
     const { group, registered, table } = await groupOf(deps, id)
     const cadenceMs = durationMs(group.every)
-    const asked = askedRange(group, from, to, await deps.now())
-    refuseIncomplete(group, [asked])
+    const now = await deps.now()
+    const asked = askedRange(group, from, to, now)
+    refuseIncomplete(group, [asked], now)
     await healLedger(deps, id, table)
 
     const published = await deps.registry.published(id, asked)
-    const current = published.filter(({ fingerprint }) => fingerprint === registered.fingerprint)
-    const ranges = rewrite ? [asked] : missingRanges(asked, current, cadenceMs)
+    const work = missingWork(asked, rewrite ? [] : published, registered.featureFingerprints, cadenceMs)
+    const ranges = work.map(({ range }) => range)
     const intervals = ranges.reduce((sum, range) => sum + intervalCount(range, cadenceMs), 0)
-    const sourceFiles = await listSourceFiles(
-      group.source,
-      resolvePath(group.source, deps.environment, deps.baseFolder),
-    )
+    const sourceFiles = await listFilesOf(group.sources, deps.environment, deps.baseFolder)
     const plan: RunPlan = {
       runId,
       planId: randomUUID().slice(0, 8),
       group: id,
       fingerprint: registered.fingerprint,
+      features: registered.featureFingerprints,
       cadenceMs,
       ranges,
-      chunks: planChunks(ranges, cadenceMs, largestWindowMs(group), { targetMs: chunkTargetMs }),
+      filled: work.filter(({ fills }) => fills !== null).map(({ range }) => range),
+      chunks: work.flatMap(({ range, fills }) =>
+        planChunks([range], cadenceMs, largestWindowMs(group), { targetMs: chunkTargetMs }).map((chunk) => ({
+          ...chunk,
+          fills,
+        })),
+      ),
       sourceFiles,
+      sourceColumns: intervals === 0 ? {} : await columnsOf(deps, group, sourceFiles),
+      hindsight: group.sources.some(hasHindsight),
       replaces: [...new Set(published.map(({ runId: by }) => by))],
     }
     const planPath = planPathOf(table.location, runId, plan.planId)
@@ -87,6 +97,22 @@ export const planBackfill =
     }
   }
 
+/** The types of text are found by reading all of it: once for a run. */
+function columnsOf(
+  { duckdb }: ActivityDeps,
+  group: FeatureGroup,
+  files: readonly SourceFile[],
+): Promise<PinnedColumns> {
+  return withHeartbeat(async () => {
+    const connection = await duckdb.connect()
+    try {
+      return pinnedColumns(await bindSources(connection, group.sources, files))
+    } finally {
+      connection.closeSync()
+    }
+  })
+}
+
 /** The asked range, if it is whole intervals, in order and due. */
 function askedRange(group: FeatureGroup, from: string, to: string, nowMs: number): IntervalRange {
   const cadenceMs = durationMs(group.every)
@@ -114,16 +140,4 @@ function askedRange(group: FeatureGroup, from: string, to: string, nowMs: number
     )
   }
   return range
-}
-
-function missingRanges(
-  asked: IntervalRange,
-  published: readonly PublishedInterval[],
-  cadenceMs: number,
-): IntervalRange[] {
-  const there = new Set(published.map(({ end }) => end))
-  return rangesOf(
-    [...intervalEnds(asked, cadenceMs)].filter((end) => !there.has(end)),
-    cadenceMs,
-  )
 }

@@ -11,7 +11,14 @@
  */
 import { FileExists, parseJson, stringifyJson, type DataFileJson, type FileIO } from '../iceberg/index.ts'
 import type { IntervalRange } from '../model/index.ts'
-import type { SourceFile } from '../offline/index.ts'
+import type { PinnedColumns, SourceFile } from '../offline/index.ts'
+import type { FeatureFingerprints } from '../registry/index.ts'
+
+/** One pass over the sources. */
+export interface PlannedChunk extends IntervalRange {
+  /** Features that are computed into the rows which are there; null where whole rows are computed. */
+  readonly fills: readonly string[] | null
+}
 
 export interface RunPlan {
   readonly runId: string
@@ -19,12 +26,19 @@ export interface RunPlan {
   readonly planId: string
   readonly group: string
   readonly fingerprint: string
+  readonly features: FeatureFingerprints
   readonly cadenceMs: number
-  readonly chunks: readonly IntervalRange[]
-  /** What is computed, and replaced in the table. */
+  readonly chunks: readonly PlannedChunk[]
+  /** What is computed or filled, and replaced in the table. */
   readonly ranges: readonly IntervalRange[]
+  /** Whose rows are there and only gain features (rule 6, fill). */
+  readonly filled: readonly IntervalRange[]
   /** The files that the plan saw; one that changes under the run fails it. */
   readonly sourceFiles: readonly SourceFile[]
+  /** The columns of all sources as the plan found them, for every chunk to take them the same way. */
+  readonly sourceColumns: PinnedColumns
+  /** Whether a row may see events that had not arrived when it was due: a source does not say when they did (rule 6). */
+  readonly hindsight: boolean
   /** Runs whose intervals this plan knowingly replaces; any other run's make it overtaken. */
   readonly replaces: readonly string[]
 }
@@ -33,12 +47,20 @@ export interface LedgerFile {
   readonly runId: string
   readonly group: string
   readonly fingerprint: string
+  readonly features: FeatureFingerprints
   readonly cadenceMs: number
+  /** Intervals whose rows the run computed. */
   readonly ranges: readonly IntervalRange[]
+  /** Intervals whose rows were there already and gained features. */
+  readonly filled: readonly IntervalRange[]
+  /** Whether rows may see events that had not arrived when they were due: a source does not say when they did. */
+  readonly hindsight: boolean
 }
 
 export interface ChunkFile {
   readonly rows: number
+  /** Rows that were there, for which nothing is computed any more: what was to be filled in stays null. */
+  readonly unfilled: number
   readonly bytes: number
   readonly files: readonly DataFileJson[]
 }

@@ -125,8 +125,10 @@ async function chunkFiles({ fileIO }: ActivityDeps, plan: RunPlan, planPath: str
   return chunks.flatMap(({ files }) => files.map(dataFileFromJson))
 }
 
-function ledgerOf({ runId, group, fingerprint, cadenceMs, ranges }: RunPlan): LedgerFile {
-  return { runId, group, fingerprint, cadenceMs, ranges }
+function ledgerOf(plan: RunPlan): LedgerFile {
+  const { runId, group, fingerprint, features, cadenceMs, chunks, filled, hindsight } = plan
+  const computed = chunks.filter(({ fills }) => fills === null).map(({ from, to }) => ({ from, to }))
+  return { runId, group, fingerprint, features, cadenceMs, ranges: computed, filled, hindsight }
 }
 
 function stagedRun(

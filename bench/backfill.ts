@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { airportDelays } from '../features/index.ts'
+import { airportDelays, flights as flightsSource } from '../features/index.ts'
 import { icebergSchema, writeDataFiles } from '../iceberg/index.ts'
 import { tableColumns } from '../model/index.ts'
-import { icebergTypeOf } from '../activities/icebergTypes.ts'
+import { icebergType } from '../activities/groupTable.ts'
 import { bindGroup, bindSource, computeRange, listSourceFiles, query, type DuckDb } from '../offline/index.ts'
 import { hourlyBackfillFloor } from './floors/hourlyBackfill.ts'
 import type { Pair } from './measure.ts'
@@ -41,13 +41,13 @@ export async function hourlyBackfill(duckdb: DuckDb, flights: string, scratch: s
 async function computeAndWrite(duckdb: DuckDb, flights: string, folder: string): Promise<void> {
   const connection = await duckdb.connect()
   try {
-    const files = await listSourceFiles(airportDelays.source, flights)
+    const files = await listSourceFiles(flightsSource, flights)
     const bound = await bindGroup(connection, airportDelays, files)
-    const relation = await bindSource(connection, airportDelays.source, files)
+    const relation = await bindSource(connection, flightsSource, files)
     const into = `ours_${randomUUID().replaceAll('-', '')}`
     await computeRange(connection, { bound, relation, range, runId: 'floor', into })
     const schema = icebergSchema(
-      tableColumns(bound).map((column) => ({ ...column, type: icebergTypeOf(column.type) })),
+      tableColumns(bound).map((column) => ({ ...column, type: icebergType(column.type) })),
     )
     const day = { 'source-id': 2, 'field-id': 1000, name: 'day', transform: 'day' }
     await writeDataFiles(connection, {

@@ -9,6 +9,7 @@
  * Every commit first reads the table anew, is tried again where another one was first, and leaves this object at the
  * state that it made. A snapshot's id is chosen once for all attempts, so that one whose answer was lost is found.
  */
+import { addColumns } from './addColumns.ts'
 import { checkFiles, currentSchema, specNumbered, writeAddedManifests } from './appendFiles.ts'
 import {
   createBranch,
@@ -29,6 +30,7 @@ import { hasLiveFiles, readManifestList, type ManifestFile } from './manifestLis
 import { mainBranch, type TableMetadata } from './metadata.ts'
 import { snapshotIdOf } from './metadataUpdates.ts'
 import { RangeReplacement, type Replacement } from './replaceRanges.ts'
+import type { Column } from './schema.ts'
 import { findSnapshot, lineOf, newSnapshotId, snapshotOf, type Snapshot } from './snapshot.ts'
 import { writeSnapshot, type SnapshotPlan } from './snapshotPlan.ts'
 import type { DataFile, PartitionSpec, Schema, TableIdentifier } from './types.ts'
@@ -158,6 +160,14 @@ export class Table {
     return this.#commitSnapshot(snapshotId, ref, summary, (metadata, parents) =>
       planner.plan(metadata, parents),
     )
+  }
+
+  /**
+   * Adds optional columns by new field ids; no file is touched, and old ones read null there.
+   * @throws InvalidInput for a required column, or one whose name is taken with another type
+   */
+  async addColumns(columns: readonly Column[]): Promise<void> {
+    await this.#commit((metadata) => addColumns(metadata, columns))
   }
 
   /**

@@ -7,6 +7,7 @@ export type Condition =
   | { readonly op: 'is_null' | 'is_not_null'; readonly column: string }
   | { readonly op: 'and' | 'or'; readonly conditions: readonly Condition[] }
   | { readonly op: 'not'; readonly condition: Condition }
+  | { readonly op: 'sql'; readonly sql: string }
 
 const compare =
   (op: 'eq' | 'ne' | 'gt' | 'ge' | 'lt' | 'le') =>
@@ -25,7 +26,13 @@ export const and = (...conditions: readonly Condition[]): Condition => ({ op: 'a
 export const or = (...conditions: readonly Condition[]): Condition => ({ op: 'or', conditions })
 export const not = (condition: Condition): Condition => ({ op: 'not', condition })
 
-/** Every column that the condition reads. */
+/**
+ * A condition in SQL, for what the others cannot say: `sql("lower(city) = 'rome' AND price * quantity > 100")`. It names
+ * columns of the source and is judged by DuckDB when the group is registered; it may not depend on anything but the row.
+ */
+export const sql = (text: string): Condition => ({ op: 'sql', sql: text })
+
+/** Every column that the condition names; what its SQL reads, only DuckDB can tell. */
 export function columnsOf(condition: Condition): string[] {
   switch (condition.op) {
     case 'and':
@@ -33,7 +40,24 @@ export function columnsOf(condition: Condition): string[] {
       return condition.conditions.flatMap(columnsOf)
     case 'not':
       return columnsOf(condition.condition)
+    case 'sql':
+      return []
     default:
       return [condition.column]
+  }
+}
+
+/** Every text of SQL in the condition. */
+export function sqlTextsOf(condition: Condition): string[] {
+  switch (condition.op) {
+    case 'and':
+    case 'or':
+      return condition.conditions.flatMap(sqlTextsOf)
+    case 'not':
+      return sqlTextsOf(condition.condition)
+    case 'sql':
+      return [condition.sql]
+    default:
+      return []
   }
 }

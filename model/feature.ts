@@ -2,27 +2,48 @@
  * Windowed aggregates over the events of a source.
  *
  * A feature stamped `t` over `w` sees the events with `t - w <= event time < t` (rule 3): the upper end is open, so a
- * label at exactly `t` cannot see its own event. An empty window gives null; counts give 0.
+ * label at exactly `t` cannot see its own event. Over `'unbounded'` it sees every event since the source's
+ * `completeFrom`. An empty window gives null; counts give 0. Nulls are left out.
  *
- * Results: `count` int64; `sum` int64 over integers (an overflow fails the run) and float64 over floats; `mean` and
- * `share` float64; `min` and `max` the type of their column.
+ * Results: `count`, `distinctCount` and `approxDistinctCount` int64; `sum` int64 over integers (an overflow fails the
+ * run) and float64 over floats; `mean`, `share`, `variance`, `standardDeviation` and `quantile` float64; `min`, `max`,
+ * `first` and `last` the type of their column; `topK`, `bottomK`, `firstK` and `lastK` lists of it; `histogram`
+ * `list<int64>`.
+ *
+ * Ties have one answer: events of one time are ordered by the aggregated column and then by the rest of the row, which
+ * then makes no difference any more.
  */
 import type { Condition } from './condition.ts'
 import type { Duration } from './time.ts'
+import type { FeatureDefault, Scalar } from './featureDefault.ts'
 
-export const featureTypes = [
-  'boolean',
-  'int32',
-  'int64',
-  'float32',
-  'float64',
-  'string',
-  'timestamp',
+export * from './featureType.ts'
+export type * from './featureDefault.ts'
+
+export const aggregates = [
+  'count',
+  'sum',
+  'mean',
+  'min',
+  'max',
+  'share',
+  'variance',
+  'standardDeviation',
+  'first',
+  'last',
+  'distinctCount',
+  'approxDistinctCount',
+  'quantile',
+  'topK',
+  'bottomK',
+  'firstK',
+  'lastK',
+  'histogram',
 ] as const
-export type FeatureType = (typeof featureTypes)[number]
-
-export const aggregates = ['count', 'sum', 'mean', 'min', 'max', 'share'] as const
 export type Aggregate = (typeof aggregates)[number]
+
+/** How far a feature looks back: a length of time, or everything since the source is complete. */
+export type Window = Duration | 'unbounded'
 
 export interface AggregateFeature {
   readonly kind: 'aggregate'
@@ -33,44 +54,135 @@ export interface AggregateFeature {
   readonly condition: Condition | null
   /** Which events count at all. */
   readonly where: Condition | null
-  readonly over: Duration
+  readonly over: Window
+  /** Of `quantile`: 0 to 1. */
+  readonly q?: number
+  /** Of `topK`, `bottomK`, `firstK` and `lastK`: how many. */
+  readonly k?: number
+  /** Of `histogram`, ascending. */
+  readonly edges?: readonly number[]
   readonly description?: string
+  /** Why what is computed has changed under the same version of its group. */
+  readonly fix?: string
+  readonly default?: FeatureDefault
 }
 
-export interface WindowOptions {
-  /** The length of the window, such as `24h`. */
-  over: Duration
+export interface WindowOptions<Default extends FeatureDefault = FeatureDefault> {
+  /** The length of the window, such as `24h`, or `'unbounded'`. */
+  over: Window
   /** Only events that meet this condition count. */
   where?: Condition
   description?: string
+  /** Says that a change of this feature is a fix: the same meaning, computed rightly. Its intervals become missing. */
+  fix?: string
+  /** What is served and trained on where there is no value; the status still tells that there is none. */
+  default?: Default
 }
+
+type Whole = number | bigint
+type Parameters = Pick<AggregateFeature, 'q' | 'k' | 'edges'>
 
 function aggregate(
   kind: Aggregate,
   column: string | null,
-  condition: Condition | null,
   { over, where, ...rest }: WindowOptions,
+  parameters: Parameters & { condition?: Condition } = {},
 ): AggregateFeature {
-  return { kind: 'aggregate', aggregate: kind, column, condition, where: where ?? null, over, ...rest }
+  const { condition = null, ...others } = parameters
+  return {
+    kind: 'aggregate',
+    aggregate: kind,
+    column,
+    condition,
+    where: where ?? null,
+    over,
+    ...others,
+    ...rest,
+  }
 }
 
 /** The number of events, or of events whose column is not null. */
-export function count(options: WindowOptions): AggregateFeature
-export function count(column: string, options: WindowOptions): AggregateFeature
-export function count(first: string | WindowOptions, second?: WindowOptions): AggregateFeature {
+export function count(options: WindowOptions<Whole>): AggregateFeature
+export function count(column: string, options: WindowOptions<Whole>): AggregateFeature
+export function count(first: string | WindowOptions<Whole>, second?: WindowOptions<Whole>): AggregateFeature {
   return typeof first === 'string'
-    ? aggregate('count', first, null, second ?? ({} as WindowOptions))
-    : aggregate('count', null, null, first)
+    ? aggregate('count', first, second ?? ({} as WindowOptions))
+    : aggregate('count', null, first)
 }
 
-/** The sum of a column's values that are not null. */
-export const sum = (column: string, options: WindowOptions) => aggregate('sum', column, null, options)
-/** The mean of a column's values that are not null. */
-export const mean = (column: string, options: WindowOptions) => aggregate('mean', column, null, options)
+/** The sum of a column's values. */
+export const sum = (column: string, options: WindowOptions<Whole>) => aggregate('sum', column, options)
+/** The mean of a column's values. */
+export const mean = (column: string, options: WindowOptions<number>) => aggregate('mean', column, options)
 /** The smallest value of a column. */
-export const min = (column: string, options: WindowOptions) => aggregate('min', column, null, options)
+export const min = (column: string, options: WindowOptions<Scalar>) => aggregate('min', column, options)
 /** The greatest value of a column. */
-export const max = (column: string, options: WindowOptions) => aggregate('max', column, null, options)
+export const max = (column: string, options: WindowOptions<Scalar>) => aggregate('max', column, options)
 /** The share of events that meet a condition, among those for which the condition is not null. */
-export const share = (condition: Condition, options: WindowOptions) =>
-  aggregate('share', null, condition, options)
+export const share = (condition: Condition, options: WindowOptions<number>) =>
+  aggregate('share', null, options, { condition })
+
+/** The sample variance (divided by n - 1) of a column's values; null under two of them. */
+export const variance = (column: string, options: WindowOptions<number>) =>
+  aggregate('variance', column, options)
+/** The sample standard deviation (the root of `variance`); null under two values. */
+export const standardDeviation = (column: string, options: WindowOptions<number>) =>
+  aggregate('standardDeviation', column, options)
+
+/** The earliest value of a column. */
+export const first = (column: string, options: WindowOptions) => aggregate('first', column, options)
+/** The latest value of a column. */
+export const last = (column: string, options: WindowOptions) => aggregate('last', column, options)
+
+/** How many different values a column has. */
+export const distinctCount = (column: string, options: WindowOptions<Whole>) =>
+  aggregate('distinctCount', column, options)
+/** About how many different values a column has (HyperLogLog: mostly within a tenth); the same every time. */
+export const approxDistinctCount = (column: string, options: WindowOptions<Whole>) =>
+  aggregate('approxDistinctCount', column, options)
+
+/**
+ * The exact quantile of a column of numbers, `q` from 0 to 1: between two values it is interpolated linearly, as by
+ * DuckDB's and SQL's `quantile_cont` and NumPy's default. `quantile('delay', 0.5, …)` is the median.
+ */
+export const quantile = (column: string, q: number, options: WindowOptions<number>) =>
+  aggregate('quantile', column, options, { q })
+
+/** The `k` greatest values, the greatest first. Equal values count each. */
+export const topK = (column: string, k: number, options: WindowOptions<readonly Scalar[]>) =>
+  aggregate('topK', column, options, { k })
+/** The `k` smallest values, the smallest first. */
+export const bottomK = (column: string, k: number, options: WindowOptions<readonly Scalar[]>) =>
+  aggregate('bottomK', column, options, { k })
+/** The `k` earliest values, the oldest first. */
+export const firstK = (column: string, k: number, options: WindowOptions<readonly Scalar[]>) =>
+  aggregate('firstK', column, options, { k })
+/** The `k` latest values, the newest first. */
+export const lastK = (column: string, k: number, options: WindowOptions<readonly Scalar[]>) =>
+  aggregate('lastK', column, options, { k })
+
+/**
+ * How many values lie between neighbouring edges: one count for each two of them. A value on an edge counts in the bucket
+ * above it, one on the last edge in the last bucket (as NumPy counts); values outside of all edges and NaN count nowhere.
+ */
+export const histogram = (
+  column: string,
+  edges: readonly number[],
+  options: WindowOptions<readonly Whole[]>,
+) => aggregate('histogram', column, options, { edges })
+
+/**
+ * One aggregate over several windows, named after them.
+ *
+ * @example
+ * features: { ...windows('mean_delay', ['1h', '24h'], (over) => mean('delay', { over })) } // mean_delay_1h, mean_delay_24h
+ */
+export function windows<const Name extends string, const Over extends Window>(
+  name: Name,
+  over: readonly Over[],
+  make: (over: Over) => AggregateFeature,
+): { [W in Over as `${Name}_${W}`]: AggregateFeature } {
+  return Object.fromEntries(over.map((window) => [`${name}_${window}`, make(window)])) as {
+    [W in Over as `${Name}_${W}`]: AggregateFeature
+  }
+}

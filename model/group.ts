@@ -1,12 +1,14 @@
-/** Feature groups: a named, versioned set of features of one entity, computed from a source on a cadence. */
-import { z } from 'zod'
+/** Feature groups: a named, versioned set of features of one entity, computed from its sources on a cadence. */
+import type { AggregateCompute, Compute } from './compute.ts'
+import type { DeclaredFeature } from './declared.ts'
 import type { Entity } from './entity.ts'
-import { InputError } from './errors.ts'
-import { aggregates, type AggregateFeature } from './feature.ts'
-import { gateKinds, gateName, type Gate } from './gate.ts'
+import { IntegrityError } from './errors.ts'
+import type { AggregateFeature, Window } from './feature.ts'
+import type { Gate } from './gate.ts'
 import type { Source } from './source.ts'
-import { durationMs, type Duration } from './time.ts'
-import { identifier, labelOf, parseDefinition } from './validate.ts'
+import type { Duration } from './time.ts'
+
+export type GroupFeature = AggregateFeature | DeclaredFeature
 
 export interface FeatureGroup<Feature extends string = string> {
   readonly kind: 'feature_group'
@@ -16,15 +18,21 @@ export interface FeatureGroup<Feature extends string = string> {
   readonly version: number
   readonly owner: string
   readonly description: string
+  /** Why what is computed has changed under the same version; null where nobody says that it is a fix. */
+  readonly fix: string | null
   readonly entity: Entity
-  readonly source: Source
+  /** Whose events aggregates and maps see; null for a query group, which names its own. */
+  readonly source: Source | null
+  /** Everything that the group reads. */
+  readonly sources: readonly Source[]
+  readonly compute: Compute
   readonly every: Duration
   readonly availableAfter: Duration
   readonly lateness: Duration
   readonly ttl: Duration | null
   readonly online: boolean
   readonly allowPartialWindows: boolean
-  readonly features: Readonly<Record<Feature, AggregateFeature>>
+  readonly features: Readonly<Record<Feature, GroupFeature>>
   readonly gates: readonly Gate[]
   /** Some of the group's features, for a service. */
   pick(...features: Feature[]): FeatureSelection
@@ -36,13 +44,18 @@ export interface FeatureSelection {
   readonly features: readonly string[]
 }
 
-export interface FeatureGroupDefinition<Features extends Record<string, AggregateFeature>> {
+/** What a definition says of a group, whichever way it is computed. */
+export interface GroupDefinition<Features extends Record<string, GroupFeature>> {
   name: string
   version: number
   owner: string
   description: string
+  /**
+   * Says that a change of what is computed is a fix: the same meaning, computed rightly. It keeps the version and makes
+   * the published intervals missing. A fix of one feature says so itself.
+   */
+  fix?: string
   entity: Entity
-  source: Source
   /** The cadence: how long an interval is. Intervals are aligned to the Unix epoch in UTC. */
   every: Duration
   /** An interval is due this long after its end. */
@@ -59,159 +72,23 @@ export interface FeatureGroupDefinition<Features extends Record<string, Aggregat
   gates?: readonly Gate<NoInfer<Extract<keyof Features, string>>>[]
 }
 
-/** Columns that every table has beside its keys and features. */
-export const reservedColumns = ['event_timestamp', 'created_timestamp', 'run_id'] as const
-
-const duration = z.string().superRefine((text, context) => {
-  try {
-    durationMs(text)
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
-  }
-})
-const positiveDuration = duration.refine((text) => !/^0/.test(text), 'must be longer than nothing')
-
-const feature = z.strictObject({
-  kind: z.literal('aggregate'),
-  aggregate: z.enum(aggregates),
-  column: z.string().min(1).nullable(),
-  condition: z.any(),
-  where: z.any(),
-  over: positiveDuration,
-  description: z.string().optional(),
-})
-
-const gate = z.strictObject({
-  gate: z.enum(gateKinds),
-  feature: z.string().nullable(),
-  params: z.record(z.string(), z.number()),
-  onViolation: z.enum(['block', 'warn']),
-})
-
-const schema = z.strictObject({
-  name: identifier,
-  version: z.int().min(1, 'versions count from 1'),
-  owner: z.string().min(1, 'say who owns the group'),
-  description: z.string().min(1, 'say what the group describes'),
-  entity: z.custom<Entity>((value) => (value as Entity | undefined)?.kind === 'entity', 'must be an entity'),
-  source: z.custom<Source>((value) => (value as Source | undefined)?.kind === 'source', 'must be a source'),
-  every: positiveDuration,
-  availableAfter: duration.optional(),
-  lateness: duration.optional(),
-  ttl: positiveDuration.optional(),
-  online: z.boolean().optional(),
-  allowPartialWindows: z.boolean().optional(),
-  features: z
-    .record(identifier, feature)
-    .refine((features) => Object.keys(features).length > 0, 'a group needs at least one feature'),
-  gates: z.array(gate).optional(),
-})
-
 /**
- * Defines a feature group.
- *
- * @throws InputError that names the group, the feature and the cure.
+ * The windows of a group; `feature` is null for one that all features share. What a query reads is its own affair, but
+ * it is at least the interval.
  */
-export function featureGroup<const Features extends Record<string, AggregateFeature>>(
-  definition: FeatureGroupDefinition<Features>,
-): FeatureGroup<Extract<keyof Features, string>> {
-  const what = labelOf('feature group', definition)
-  parseDefinition(schema, definition, what)
-  const { entity, source, features } = definition
-  const group: FeatureGroup<Extract<keyof Features, string>> = {
-    kind: 'feature_group',
-    id: `${definition.name}_v${definition.version}`,
-    name: definition.name,
-    version: definition.version,
-    owner: definition.owner,
-    description: definition.description,
-    entity,
-    source,
-    every: definition.every,
-    availableAfter: definition.availableAfter ?? '0s',
-    lateness: definition.lateness ?? '0s',
-    ttl: definition.ttl ?? null,
-    online: definition.online ?? true,
-    allowPartialWindows: definition.allowPartialWindows ?? false,
-    features,
-    gates: definition.gates ?? [],
-    pick: (...names) => {
-      for (const name of names) {
-        if (!Object.hasOwn(features, name)) throw unknownFeature(what, name, features)
-      }
-      return { group, features: names }
-    },
-  }
-  checkNames(group, what)
-  checkGates(group, what)
-  checkTimes(group, what)
-  return Object.freeze(group)
-}
-
-function unknownFeature(what: string, name: string, features: object): InputError {
-  return new InputError(
-    `${what}: there is no feature ${JSON.stringify(name)}. It has ${Object.keys(features).join(', ')}.`,
-    { feature: name },
-  )
-}
-
-function checkNames(group: FeatureGroup, what: string): void {
-  const taken = new Set<string>([...reservedColumns, ...Object.keys(group.entity.keys)])
-  for (const name of Object.keys(group.features)) {
-    if (taken.has(name)) {
-      throw new InputError(
-        `${what}: feature ${name} has the name of a key or of a column that every table has (${reservedColumns.join(', ')}). Give it another name.`,
-        { feature: name },
-      )
-    }
-  }
-  for (const key of Object.keys(group.entity.keys)) {
-    if ((reservedColumns as readonly string[]).includes(key)) {
-      throw new InputError(
-        `${what}: key ${key} of entity ${group.entity.name} is a reserved name. Give it another one.`,
-      )
-    }
+export function windowsOf({ compute, every }: FeatureGroup): { feature: string | null; over: Window }[] {
+  switch (compute.kind) {
+    case 'aggregate':
+      return Object.entries(compute.features).map(([feature, { over }]) => ({ feature, over }))
+    case 'map':
+      return [{ feature: null, over: compute.over }]
+    case 'query':
+      return [{ feature: null, over: every }]
   }
 }
 
-function checkGates(group: FeatureGroup, what: string): void {
-  const seen = new Set<string>()
-  for (const one of group.gates) {
-    const name = gateName(one)
-    if (one.feature !== null && !Object.hasOwn(group.features, one.feature)) {
-      throw new InputError(`gate ${name}: ${unknownFeature(what, one.feature, group.features).message}`)
-    }
-    const { min, max, last } = one.params
-    if (min !== undefined && max !== undefined && !(min <= max)) {
-      throw new InputError(`${what}: gate ${name}: min ${min} is not below max ${max}. Swap them.`)
-    }
-    if (one.gate === 'null_rate' && !(max !== undefined && max >= 0 && max <= 1)) {
-      throw new InputError(`${what}: gate ${name}: max ${max} is not a share. Use a number from 0 to 1.`)
-    }
-    if (last !== undefined && !(Number.isInteger(last) && last >= 1)) {
-      throw new InputError(
-        `${what}: gate ${name}: last ${last} is not a number of intervals. Use a whole number from 1.`,
-      )
-    }
-    if (seen.has(name)) throw new InputError(`${what}: gate ${name} is there twice. Keep one.`)
-    seen.add(name)
-  }
-}
-
-function checkTimes(group: FeatureGroup, what: string): void {
-  const available = durationMs(group.availableAfter)
-  if (group.ttl !== null && durationMs(group.ttl) < durationMs(group.every) + available) {
-    throw new InputError(
-      `${what}: ttl ${group.ttl} is shorter than the cadence ${group.every} plus availableAfter ${group.availableAfter}: values would be gone before the next ones come. Use a longer ttl.`,
-    )
-  }
-  const { retention, name } = group.source
-  for (const [featureName, { over }] of Object.entries(group.features)) {
-    if (retention !== undefined && durationMs(over) + available > durationMs(retention)) {
-      throw new InputError(
-        `${what}: feature ${featureName}: a window of ${over} plus availableAfter ${group.availableAfter} reaches back further than source ${name} keeps events (${retention}). Use a shorter window.`,
-        { feature: featureName },
-      )
-    }
-  }
+/** The features of a group that is known to be made of aggregates. */
+export function aggregatesOf({ id, compute }: FeatureGroup): AggregateCompute['features'] {
+  if (compute.kind === 'aggregate') return compute.features
+  throw new IntegrityError(`feature group ${id} is a ${compute.kind} group and has no aggregates.`)
 }

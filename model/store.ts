@@ -1,6 +1,7 @@
 /** A store's definitions: everything that a definitions module exports, checked as a whole. */
 import { InputError } from './errors.ts'
 import type { FeatureGroup } from './group.ts'
+import type { Source } from './source.ts'
 import type { FeatureService } from './service.ts'
 
 export interface Definitions {
@@ -29,7 +30,7 @@ export function collectDefinitions(exports: Readonly<Record<string, unknown>>): 
     'entity',
   )
   checkSameName(
-    [...groups.values()].map((group) => group.source),
+    [...groups.values()].flatMap((group) => sourcesBelow(group.sources)),
     'source',
   )
   return { groups, services }
@@ -42,6 +43,12 @@ function add<T>(into: Map<string, T>, id: string, value: T, what: string): void 
   }
   into.set(id, value)
 }
+
+/** Sources and those that they are made of. */
+const sourcesBelow = (sources: readonly Source[]): Source[] =>
+  sources.flatMap((source) =>
+    source.format === 'sql' ? [source, ...sourcesBelow(source.sources)] : [source],
+  )
 
 /** One name means one thing: two entities or sources of the same name must be the same definition. */
 function checkSameName(things: readonly { name: string }[], what: string): void {

@@ -1,12 +1,14 @@
 /** Cuts what a run computes into chunks, and refuses what its source cannot answer for. */
 import { InputError } from '../model/errors.ts'
-import type { FeatureGroup } from '../model/group.ts'
+import { windowsOf, type FeatureGroup } from '../model/group.ts'
+import type { Source } from '../model/source.ts'
 import {
   alignDown,
   alignUp,
   durationMs,
   formatInstant,
   parseInstant,
+  type EpochMs,
   type IntervalRange,
 } from '../model/time.ts'
 import { largestWindowMs } from './compile.ts'
@@ -48,19 +50,56 @@ export function planChunks(
 /** The last interval end before the midnight at or before `t`. */
 const lastEndBefore = (t: number, cadenceMs: number) => alignDown(alignDown(t, dayMs) - 1, cadenceMs)
 
-/** @throws InputError where a window of the ranges reaches before its source is complete, unless the group allows it. */
-export function refuseIncomplete(group: FeatureGroup, ranges: readonly IntervalRange[]): void {
-  const { completeFrom, name } = group.source
-  if (group.allowPartialWindows || completeFrom === undefined || ranges.length === 0) return
+/**
+ * @param nowMs on the store's clock: what is older than a source's retention is going or gone
+ * @throws InputError where a window of the ranges reaches before its source is complete or keeps events, unless the group
+ * allows it.
+ */
+export function refuseIncomplete(
+  group: FeatureGroup,
+  ranges: readonly IntervalRange[],
+  nowMs: EpochMs,
+): void {
+  if (group.allowPartialWindows || ranges.length === 0) return
+  for (const source of group.sources) {
+    for (const limit of limitsOf(source, nowMs)) refuseBeyond(group, ranges, limit)
+  }
+}
+
+/** From when a source has events, and why not before. */
+interface Limit {
+  readonly from: EpochMs
+  readonly reason: string
+}
+
+function limitsOf({ name, completeFrom, retention }: Source, nowMs: EpochMs): Limit[] {
+  const limits: Limit[] = []
+  if (completeFrom !== undefined) {
+    const from = parseInstant(completeFrom, `source ${name}: completeFrom`)
+    limits.push({ from, reason: `source ${name} is complete only from ${formatInstant(from)}` })
+  }
+  if (retention !== undefined) {
+    const from = nowMs - durationMs(retention)
+    limits.push({
+      from,
+      reason: `source ${name} keeps events for ${retention}: it is ${formatInstant(nowMs)} on the store's clock, and those before ${formatInstant(from)} are going or gone`,
+    })
+  }
+  return limits
+}
+
+function refuseBeyond(group: FeatureGroup, ranges: readonly IntervalRange[], { from, reason }: Limit): void {
   const cadence = durationMs(group.every)
-  const complete = parseInstant(completeFrom, `source ${name}: completeFrom`)
-  const firstEnd = Math.min(...ranges.map(({ from }) => from)) + cadence
-  for (const [feature, { over }] of Object.entries(group.features)) {
-    if (durationMs(over) !== largestWindowMs(group) || firstEnd - durationMs(over) >= complete) continue
-    const allowed = alignUp(complete + durationMs(over), cadence)
+  const firstEnd = Math.min(...ranges.map((range) => range.from)) + cadence
+  for (const { feature, over } of windowsOf(group)) {
+    // An unbounded window counts from completeFrom: it reaches no further back.
+    const length = over === 'unbounded' ? 0 : durationMs(over)
+    const isLongest = over === 'unbounded' || length === largestWindowMs(group)
+    if (!isLongest || firstEnd - length >= from) continue
+    const allowed = alignUp(from + length, cadence)
     throw new InputError(
-      `feature group ${group.id}: feature ${feature}: the window of ${over} of the interval that ends at ${formatInstant(firstEnd)} reaches back to ${formatInstant(firstEnd - durationMs(over))}, but source ${name} is complete only from ${formatInstant(complete)}. The first interval with whole windows ends at ${formatInstant(allowed)}: start from ${formatInstant(allowed - cadence)}, or set allowPartialWindows on the group.`,
-      { group: group.id, feature },
+      `feature group ${group.id}: ${feature === null ? '' : `feature ${feature}: `}the window of ${over} of the interval that ends at ${formatInstant(firstEnd)} reaches back to ${formatInstant(firstEnd - length)}, but ${reason}. The first interval with whole windows ends at ${formatInstant(allowed)}: start from ${formatInstant(allowed - cadence)}, or set allowPartialWindows on the group.`,
+      { group: group.id, ...(feature === null ? {} : { feature }) },
     )
   }
 }

@@ -1,5 +1,5 @@
 /** What DuckDB's column types mean to features and keys. */
-import type { FeatureType } from '../model/feature.ts'
+import { listOf, shapeOf, vectorOf, type FeatureType, type ScalarType } from '../model/feature.ts'
 
 export interface Column {
   readonly name: string
@@ -31,6 +31,15 @@ export const fitsInt32 = (type: string) => fitInt32.includes(type)
 
 /** The feature type that holds a column's values as they are (a decimal as float64); null where there is none. */
 export function featureTypeOf(type: string): FeatureType | null {
+  const [, elementType, length] = /^(.+)\[(\d*)\]$/.exec(type) ?? []
+  if (elementType === undefined) return scalarTypeOf(type)
+  if (elementType === 'FLOAT' && length) return vectorOf(Number(length))
+  const element = scalarTypeOf(elementType)
+  return element === null ? null : listOf(element)
+}
+
+/** The same for types whose values have an order; a list has none that a feature could stand for. */
+export function scalarTypeOf(type: string): ScalarType | null {
   switch (classOf(type)) {
     case 'integer':
       return fitsInt32(type) ? 'int32' : 'int64'
@@ -49,7 +58,7 @@ export function featureTypeOf(type: string): FeatureType | null {
   }
 }
 
-export const duckdbTypes: Readonly<Record<FeatureType, string>> = {
+export const duckdbTypes: Readonly<Record<ScalarType, string>> = {
   boolean: 'BOOLEAN',
   int32: 'INTEGER',
   int64: 'BIGINT',
@@ -57,6 +66,19 @@ export const duckdbTypes: Readonly<Record<FeatureType, string>> = {
   float64: 'DOUBLE',
   string: 'VARCHAR',
   timestamp: 'TIMESTAMPTZ',
+}
+
+/** DuckDB's type of a feature's values. */
+export function duckdbTypeOf(type: FeatureType): string {
+  const shape = shapeOf(type)
+  switch (shape.kind) {
+    case 'scalar':
+      return duckdbTypes[shape.scalar]
+    case 'list':
+      return `${duckdbTypes[shape.element]}[]`
+    case 'vector':
+      return `FLOAT[${shape.length}]`
+  }
 }
 
 /** The type that holds both without loss; null where the two types clash. */

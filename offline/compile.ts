@@ -19,14 +19,21 @@
 import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { tableColumns, type BoundGroup } from '../model/bound.ts'
 import { IntegrityError } from '../model/errors.ts'
-import type { FeatureGroup } from '../model/group.ts'
-import { alignDown, durationMs, type IntervalRange } from '../model/time.ts'
-import { aggregateSql, type AggregateSql } from './aggregate.ts'
+import { aggregatesOf, windowsOf, type FeatureGroup } from '../model/group.ts'
+import { alignDown, durationMs, parseInstant, type IntervalRange } from '../model/time.ts'
+import { windowMs } from '../model/window.ts'
+import { aggregateSql } from './aggregate.ts'
+import { arrivalViews, type ArrivalViews } from './arrivals.ts'
 import { columnsOfGroup, lookupIn } from './bind.ts'
 import type { EventRange } from './eventTime.ts'
-import { selectEvents, type SourceRelation } from './source.ts'
+import { frameSql, overEvents } from './eventWindows.ts'
+import { planWindows, type WindowPlan } from './planWindows.ts'
+import type { SourceRelation } from './source.ts'
+import { selectWithConditions, sqlTextsOfGroup } from './sqlCondition.ts'
 
 export interface CompiledGroup {
+  /** Statements to run first: they make the tables that arrivals need, under the names of `scratchTables`. */
+  readonly setUp: readonly string[]
   /** Events that the rows need. */
   readonly events: EventRange
   /** SELECT of the tiles: k0, k1, …, tile, p0, p1, … A null key is a tile like any other; look for it. */
@@ -39,7 +46,16 @@ export interface CompileRequest {
   /** The interval ends `from < e <= to`, both on the cadence. */
   readonly range: IntervalRange
   readonly runId: string
+  /** Begins the names of tables of this computation's own. */
+  readonly scratch: string
 }
+
+/** Tables that a computation may leave behind. */
+export const scratchTables = (scratch: string) =>
+  ({
+    eventsTable: quoteIdentifier(`${scratch} events`),
+    disturbedTable: quoteIdentifier(`${scratch} disturbed`),
+  }) as const
 
 /** In milliseconds; `tile` divides all the others. */
 interface Lengths {
@@ -48,15 +64,27 @@ interface Lengths {
   readonly tile: number
 }
 
-/** The longest window of a group, in milliseconds. */
+const boundedWindows = (group: FeatureGroup) =>
+  windowsOf(group)
+    .map(({ over }) => windowMs(over))
+    .filter(Number.isFinite)
+
+/** The longest bounded window of a group, in milliseconds; its cadence where it has none. */
 export function largestWindowMs(group: FeatureGroup): number {
-  return Math.max(...Object.values(group.features).map(({ over }) => durationMs(over)))
+  const windows = boundedWindows(group)
+  return windows.length === 0 ? durationMs(group.every) : Math.max(...windows)
 }
 
 function lengthsOf(group: FeatureGroup): Lengths {
   const cadence = durationMs(group.every)
-  const windows = Object.values(group.features).map(({ over }) => durationMs(over))
+  const windows = boundedWindows(group)
   return { cadence, largest: largestWindowMs(group), tile: windows.reduce(greatestCommonDivisor, cadence) }
+}
+
+/** From when the group's unbounded windows count; null where it has none. */
+function countsFrom(group: FeatureGroup, { source }: SourceRelation): number | null {
+  if (!windowsOf(group).some(({ over }) => over === 'unbounded')) return null
+  return parseInstant(source.completeFrom ?? '', `source ${source.name}: completeFrom`)
 }
 
 function greatestCommonDivisor(a: number, b: number): number {
@@ -67,134 +95,161 @@ function greatestCommonDivisor(a: number, b: number): number {
 export function compileGroup(
   bound: BoundGroup,
   relation: SourceRelation,
-  { range, runId }: CompileRequest,
+  { range, runId, scratch }: CompileRequest,
 ): CompiledGroup {
   const { group } = bound
   const lengths = lengthsOf(group)
-  const columns = columnsOfGroup(group)
+  const columns = columnsOfGroup(group, relation)
   const features = bound.features.map(({ name }) => {
-    const feature = group.features[name]
+    const feature = aggregatesOf(group)[name]
     if (feature === undefined)
       throw new IntegrityError(
         `feature group ${group.id} was bound with a feature ${name} that it does not have.`,
       )
     return {
       name,
-      width: durationMs(feature.over) / lengths.tile,
+      windowMs: windowMs(feature.over),
       sql: aggregateSql(feature, lookupIn(group, relation, columns)),
     }
   })
-  const plan = planWindows(features)
+  const plan = planWindows(features, lengths.tile)
+  const since = countsFrom(group, relation)
   // The last row of an entity that falls out at the first end looks back one cadence further than that end's windows.
-  const events = { from: range.from - lengths.largest, to: range.to }
-  const origin = alignDown(events.from, lengths.cadence)
+  const events = { from: since ?? range.from - lengths.largest, to: range.to }
+  const line = {
+    ...lengths,
+    isUnbounded: since !== null,
+    origin: alignDown(events.from, lengths.cadence),
+    range,
+  }
+  const selected = selectWithConditions(relation, columns, sqlTextsOfGroup(group), events)
+  const views = relation.arrival === null ? null : viewsOf(bound, selected, line, scratch)
+  const compiled = { bound, plan, line, views, events: views?.events ?? selected }
   return {
     events,
-    tiles: tilesSql(bound, selectEvents(relation, columns, events), plan, lengths, origin),
-    rows: (tilesTable) => rowsSql(bound, plan, lengths, { range, runId, origin, tilesTable }),
+    setUp: views?.setUp ?? [],
+    tiles: tilesSql(compiled),
+    rows: (tilesTable) => rowsSql(compiled, runId, tilesTable),
   }
 }
 
-interface FeaturePlan {
-  readonly name: string
-  /** In tiles. */
-  readonly width: number
-  readonly sql: AggregateSql
+/** The line of time of one computation. */
+interface Line extends Lengths {
+  /** Whether a window has no lower end: then no entity ever falls out. */
+  readonly isUnbounded: boolean
+  /** Where tiles count from. */
+  readonly origin: number
+  readonly range: IntervalRange
 }
 
-interface WindowPlan {
-  /** SQL of each distinct partial: p0, p1, … */
-  readonly partials: readonly string[]
-  /** SQL of each distinct window over a partial: w0, w1, … */
-  readonly windows: readonly string[]
-  readonly widths: readonly number[]
-  /** By feature, in order. */
-  readonly values: readonly { name: string; sql: string }[]
-}
-
-/** Partials and windows that several features share are computed once. */
-function planWindows(features: readonly FeaturePlan[]): WindowPlan {
-  const [partials, windows, widths] = [
-    new Map<string, string>(),
-    new Map<string, string>(),
-    new Set<number>(),
-  ]
-  const named = (names: Map<string, string>, prefix: string, sql: string) => {
-    const name = names.get(sql) ?? `${prefix}${names.size}`
-    names.set(sql, name)
-    return name
-  }
-  const values = features.map(({ name, width, sql }) => {
-    widths.add(width)
-    const merged = sql.partials.map(({ tile, merge }) =>
-      named(windows, 'w', `${merge}(${named(partials, 'p', tile)}) OVER last_${width}`),
-    )
-    return { name, sql: sql.value(merged) }
-  })
-  return { partials: [...partials.keys()], windows: [...windows.keys()], widths: [...widths], values }
-}
+const firstEnd = ({ range, cadence, origin, tile }: Line) => (range.from + cadence - origin) / tile
 
 const keyNames = ({ keys }: BoundGroup) => keys.map((_, index) => `k${index}`)
 
-function tilesSql(
-  bound: BoundGroup,
-  events: string,
-  { partials }: WindowPlan,
-  { cadence, largest, tile }: Lengths,
-  origin: number,
-): string {
-  const keys = keyNames(bound)
+function viewsOf(bound: BoundGroup, events: string, line: Line, scratch: string): ArrivalViews {
+  const { cadence, largest, origin, range, isUnbounded } = line
+  return arrivalViews({
+    ...{ events, cadence, origin, range, keys: keyNames(bound), ...scratchTables(scratch) },
+    largest: isUnbounded ? null : largest,
+    availableAfter: durationMs(bound.group.availableAfter),
+  })
+}
+
+interface Compilation {
+  readonly bound: BoundGroup
+  readonly plan: WindowPlan
+  readonly line: Line
+  /** Null where the source names no arrival column. */
+  readonly views: ArrivalViews | null
+  /** SELECT of the events, in all views. */
+  readonly events: string
+}
+
+/** What rows are of: an entity, and where arrivals count, a view of its events. */
+const partitionKeys = ({ bound, views }: Compilation) => [
+  ...keyNames(bound),
+  ...(views === null ? [] : ['known_at']),
+]
+
+function tilesSql(compilation: Compilation): string {
+  const { events, line, plan } = compilation
+  const { cadence, largest, tile, origin, isUnbounded } = line
+  const keys = partitionKeys(compilation)
   const since = `(event_us - ${origin * 1000})`
+  const number = `${since} // ${tile * 1000}`
+  // What only unbounded windows see is one tile, just before those that others see.
+  const oldest = firstEnd(line) - largest / tile - 1
   const selected = [
     ...keys,
-    `${since} // ${tile * 1000} AS tile`,
-    ...partials.map((sql, index) => `${sql} AS p${index}`),
+    `${isUnbounded ? `greatest(${number}, ${oldest})` : number} AS tile`,
+    ...plan.partials.map((sql, index) => `${sql} AS p${index}`),
   ]
   // Where the cadence is longer than every window, events between the windows of neighbouring ends are seen by none.
-  const seen = largest < cadence ? `WHERE ${since} % ${cadence * 1000} >= ${(cadence - largest) * 1000}` : ''
+  const seen =
+    largest < cadence && !isUnbounded
+      ? `WHERE ${since} % ${cadence * 1000} >= ${(cadence - largest) * 1000}`
+      : ''
   return `SELECT ${selected.join(', ')}
 FROM (${events})
 ${seen}
 GROUP BY ${[...keys, 'tile'].join(', ')}`
 }
 
-function rowsSql(
-  bound: BoundGroup,
-  { partials, windows, widths, values }: WindowPlan,
-  lengths: Lengths,
-  { range, runId, origin, tilesTable }: CompileRequest & { origin: number; tilesTable: string },
+function rowsSql(compilation: Compilation, runId: string, tilesTable: string): string {
+  const { bound, plan, line, views, events } = compilation
+  const keys = partitionKeys(compilation).join(', ')
+  const known = views === null ? '' : ` AND ${views.isRow('framed', `(edge // ${line.cadence / line.tile})`)}`
+  const framed = plan.calls.length === 0 ? 'ends' : `(${callsSql(plan, keys, line, events)})`
+  return `WITH ${endsSql(plan, keys, line, tilesTable)}
+SELECT ${resultColumns(bound, plan.values, line, runId).join(', ')}
+FROM ${framed} AS framed WHERE is_end${known}`
+}
+
+/** `ends`: a row for each entity and interval end, with the windows over tiles as w0, w1, … Other rows are no `is_end`. */
+function endsSql(
+  { partials, windows, widths }: WindowPlan,
+  keys: string,
+  line: Line,
+  tilesTable: string,
 ): string {
-  const keys = keyNames(bound).join(', ')
   const names = partials.map((_, index) => `p${index}`)
-  const [step, largest] = [lengths.cadence / lengths.tile, lengths.largest / lengths.tile]
-  const first = (range.from + lengths.cadence - origin) / lengths.tile
-  const last = (range.to - origin) / lengths.tile
-  const ends = `range(greatest(((tile + 1) // ${step} + 1) * ${step}, ${first}), least(coalesce(next_tile, ${last}), tile + ${largest + step}, ${last}) + 1, ${step})`
-  const frames = widths.map(
-    (width) =>
-      `last_${width} AS (PARTITION BY ${keys} ORDER BY edge RANGE BETWEEN ${width - 1} PRECEDING AND CURRENT ROW)`,
-  )
-  return `WITH followed AS (
+  const [step, largest] = [line.cadence / line.tile, line.largest / line.tile]
+  const [first, last] = [firstEnd(line), (line.range.to - line.origin) / line.tile]
+  const until = [
+    `coalesce(next_tile, ${last})`,
+    ...(line.isUnbounded ? [] : [`tile + ${largest + step}`]),
+    last,
+  ]
+  const ends = `range(greatest(((tile + 1) // ${step} + 1) * ${step}, ${first}), least(${until.join(', ')}) + 1, ${step})`
+  const [tiles, nulls] = [names.map((name) => `, ${name}`).join(''), names.map(() => ', NULL').join('')]
+  const frames = widths.map((width) => frameSql(width, keys, 'edge'))
+  return `followed AS (
   SELECT *, lead(tile) OVER (PARTITION BY ${keys} ORDER BY tile) AS next_tile FROM ${tilesTable}
 ), line AS (
-  SELECT ${keys}, tile + 1 AS edge, (tile + 1) % ${step} = 0 AND tile + 1 >= ${first} AS is_end, ${names.join(', ')} FROM ${tilesTable}
+  SELECT ${keys}, tile + 1 AS edge, (tile + 1) % ${step} = 0 AND tile + 1 >= ${first} AS is_end${tiles} FROM ${tilesTable}
   UNION ALL
-  SELECT ${keys}, unnest(${ends}), true, ${names.map(() => 'NULL').join(', ')} FROM followed
-), windowed AS (
-  SELECT ${keys}, edge, is_end, ${windows.map((sql, index) => `${sql} AS w${index}`).join(', ')}
+  SELECT ${keys}, unnest(${ends}), true${nulls} FROM followed
+), ends AS (
+  SELECT ${[keys, 'edge', 'is_end', ...windows.map((sql, index) => `${sql} AS w${index}`)].join(', ')}
   FROM line
-  WINDOW ${frames.join(', ')}
-)
-SELECT ${resultColumns(bound, values, lengths, { runId, origin }).join(', ')}
-FROM windowed WHERE is_end`
+  ${frames.length === 0 ? '' : `WINDOW ${frames.join(', ')}`}
+)`
+}
+
+/** The ends with the windows over events beside those over tiles. */
+function callsSql({ calls, callWidths }: WindowPlan, keys: string, { origin, tile }: Line, events: string) {
+  const frames = callWidths.map((width) => frameSql(width, keys, 'until'))
+  const endMicros = `${origin * 1000} + edge * ${tile * 1000}`
+  const ends = '(SELECT * EXCLUDE is_end FROM ends WHERE is_end)'
+  return overEvents({ calls, frames }, ends, endMicros, events)
 }
 
 /** A row of history is known from the moment at which a pipeline that had been right all along would have served it. */
 function resultColumns(
   bound: BoundGroup,
   values: WindowPlan['values'],
-  { tile }: Lengths,
-  { runId, origin }: { runId: string; origin: number },
+  { tile, origin }: Line,
+  runId: string,
 ): string[] {
   const at = (ms: number) => `make_timestamptz(${ms * 1000} + edge * ${tile * 1000})`
   const sqlOf = new Map<string, string>([

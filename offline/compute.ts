@@ -10,9 +10,10 @@ import type { BoundGroup } from '../model/bound.ts'
 import { InputError } from '../model/errors.ts'
 import type { IntervalRange } from '../model/time.ts'
 import { bindColumns, columnsOfGroup } from './bind.ts'
-import { compileGroup, type CompiledGroup } from './compile.ts'
+import { compileGroup, scratchTables, type CompiledGroup } from './compile.ts'
 import { query } from './duckdb.ts'
-import { checkTimestamps, countEvents, type SourceRelation } from './source.ts'
+import { checkNullTimes, checkTimestamps } from './checkTimes.ts'
+import { countEvents, type SourceRelation } from './source.ts'
 
 export interface ComputeRequest {
   readonly bound: BoundGroup
@@ -36,7 +37,7 @@ export async function computeRange(
 ): Promise<{ rows: number }> {
   const { bound, relation, range, runId, into, signal } = request
   refuseChangedTypes(bound, relation)
-  const compiled = compileGroup(bound, relation, { range, runId })
+  const compiled = compileGroup(bound, relation, { range, runId, scratch: into })
   const tiles = quoteIdentifier(`${into} tiles`)
   try {
     await makeTiles(connection, request, compiled, tiles)
@@ -52,7 +53,9 @@ export async function computeRange(
     const [count] = await query(connection, `SELECT count(*) AS rows FROM ${quoteIdentifier(into)}`)
     return { rows: Number(count?.['rows']) }
   } finally {
-    await query(connection, `DROP TABLE IF EXISTS ${tiles}`)
+    for (const table of [tiles, ...Object.values(scratchTables(into))]) {
+      await query(connection, `DROP TABLE IF EXISTS ${table}`)
+    }
   }
 }
 
@@ -62,17 +65,16 @@ async function makeTiles(
   compiled: CompiledGroup,
   tiles: string,
 ): Promise<void> {
-  // Statistics answer this for Parquet; text is read in one pass, which fails at a bad value and is explained then.
-  if (!relation.time.isText) await checkTimestamps(connection, relation)
-  await query(connection, `CREATE TEMP TABLE ${tiles} AS ${compiled.tiles}`, signal).catch(
-    async (error: unknown) => {
+  await checkNullTimes(connection, relation)
+  for (const statement of [...compiled.setUp, `CREATE TEMP TABLE ${tiles} AS ${compiled.tiles}`]) {
+    await query(connection, statement, signal).catch(async (error: unknown) => {
       if (!(error instanceof InputError)) throw error
       await checkTimestamps(connection, relation)
       throw new InputError(`source ${relation.source.name}: ${error.message}`, error.context, {
         cause: error,
       })
-    },
-  )
+    })
+  }
 }
 
 async function refuseNullKeys(
@@ -85,7 +87,7 @@ async function refuseNullKeys(
   const [found] = await query(connection, `SELECT count(*) AS tiles FROM ${tiles} WHERE ${isNull}`)
   if (found?.['tiles'] === 0n) return
   for (const [index, { name }] of bound.keys.entries()) {
-    const columns = columnsOfGroup(bound.group)
+    const columns = columnsOfGroup(bound.group, relation)
     const { count, first } = await countEvents(connection, relation, columns, `k${index} IS NULL`, events)
     if (count === 0) continue
     throw new InputError(
@@ -110,10 +112,12 @@ function refuseChangedTypes(bound: BoundGroup, relation: SourceRelation): void {
 /** Finds the feature whose value does not fit its type, one by one: only the message needs it. */
 async function blameFeature(
   connection: DuckDBConnection,
-  { bound, relation, range, runId }: ComputeRequest,
+  { bound, relation, range, runId, into }: ComputeRequest,
 ): Promise<void> {
   for (const feature of bound.features) {
-    const { tiles, rows } = compileGroup({ ...bound, features: [feature] }, relation, { range, runId })
+    const { tiles, rows } = compileGroup({ ...bound, features: [feature] }, relation, {
+      ...{ range, runId, scratch: into },
+    })
     const values = `SELECT count(${quoteIdentifier(feature.name)}) FROM (${rows(`(${tiles})`)})`
     await query(connection, values).catch((cause: unknown) => {
       throw new InputError(

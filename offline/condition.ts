@@ -3,6 +3,7 @@ import { quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import type { Condition, Literal } from '../model/condition.ts'
 import { InputError } from '../model/errors.ts'
 import { classOf, isNumeric } from './columnType.ts'
+import { sqlColumn } from './sqlCondition.ts'
 
 /** A column of the source as SQL, and its DuckDB type. */
 export interface ColumnSql {
@@ -30,6 +31,8 @@ export function conditionSql(condition: Condition, column: ColumnLookup): string
     }
     case 'not':
       return `(NOT ${conditionSql(condition.condition, column)})`
+    case 'sql':
+      return sqlColumn(condition.sql)
     case 'is_null':
       return `(${column(condition.column).sql} IS NULL)`
     case 'is_not_null':

@@ -54,15 +54,21 @@ export async function openDuckDb({ memoryLimit, threads, tempDirectory }: DuckDb
 /**
  * Runs one statement to its end and returns its rows.
  *
+ * @param parameters by name, without their `$`; exactly those that the statement has
  * @throws what DuckDB says as the error class that fits it, with the SQL in its context and DuckDB's error as its cause;
  * the signal's reason where it was aborted.
  */
-export async function query(connection: DuckDBConnection, sql: string, signal?: AbortSignal): Promise<Row[]> {
+export async function query(
+  connection: DuckDBConnection,
+  sql: string,
+  signal?: AbortSignal,
+  parameters?: Record<string, DuckDBValue>,
+): Promise<Row[]> {
   signal?.throwIfAborted()
   const interrupt = () => connection.interrupt()
   signal?.addEventListener('abort', interrupt, { once: true })
   try {
-    return (await connection.runAndReadAll(sql)).getRowObjects()
+    return (await connection.runAndReadAll(sql, parameters)).getRowObjects()
   } catch (error) {
     signal?.throwIfAborted()
     throw asError(error, sql)

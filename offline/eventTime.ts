@@ -1,5 +1,5 @@
 /**
- * How a source's timestamp column becomes an instant (rule 1).
+ * How a source's column of times becomes an instant (rule 1): its timestamps, and its arrivals where it has them.
  *
  * A column with a zone is an instant already. One without needs the source to name its zone. Text is looked at value by
  * value, because DuckDB's own readers would take a naive time for UTC as soon as its neighbour carries a zone.
@@ -8,6 +8,7 @@ import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { InputError } from '../model/errors.ts'
 import type { Source } from '../model/source.ts'
 import { formatInstant, type EpochMs } from '../model/time.ts'
+import { localTime, type ZoneRules } from './localTime.ts'
 
 /** Events `from <= event time < to`. */
 export interface EventRange {
@@ -15,101 +16,106 @@ export interface EventRange {
   readonly to: EpochMs
 }
 
+/** What can be wrong with a stored time. */
+export type TimeFault = 'null' | 'no_time' | 'naive' | 'nonexistent' | 'ambiguous'
+
 export interface EventTime {
-  /** SQL of the instant in whole microseconds since the epoch; text that is no instant fails the query. */
+  /** Name of the column. */
+  readonly name: string
+  /** SQL of the instant in whole microseconds since the epoch; what is no instant fails the query. */
   readonly micros: string
   /** The same as TIMESTAMPTZ. */
   readonly instant: string
   /** SQL condition on the stored column that holds for every event of the range, and for few others. */
   mayLieIn(range: EventRange): string
-  /** Whether the column is text, any value of which may turn out not to be a time. */
-  readonly isText: boolean
-  /** SQL condition on the stored column, null for a null: it is an instant. */
-  readonly isInstant: string
-  /** SQL condition on the stored column: it is a time without a zone, and the source names none. */
-  readonly lacksZone: string
+  /** Whether every value has to be read to know that it is an instant, beyond its not being null. */
+  readonly isUncertain: boolean
+  /** SQL of what is wrong with the stored value, as a `TimeFault`; null where it is an instant. */
+  readonly fault: string
 }
 
 const naiveTypes = ['TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS', 'DATE']
 const naiveText = String.raw`\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?`
-const zonedText = String.raw`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)`
+const zonedText = String.raw`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|[+-]\d{2}(:?\d{2})?)`
 /** Local times are at most this far from UTC, the oldest local mean times included. */
 const farthestZoneMs = 24 * 36e5
 
 /** @throws InputError where a column of this type says no instant. */
-export function eventTime(source: Source, type: string): EventTime {
-  const column = quoteIdentifier(source.timestamp)
-  if (type === 'TIMESTAMP WITH TIME ZONE') return zonedTime(column)
-  if (type === 'VARCHAR') return textTime(column, source.timeZone)
+export function eventTime(source: Source, name: string, type: string): EventTime {
+  const column = quoteIdentifier(name)
+  if (type === 'TIMESTAMP WITH TIME ZONE') return { name, ...zonedTime(column) }
+  if (type === 'VARCHAR') return { name, ...textTime(column, source) }
   if (!naiveTypes.includes(type)) {
     throw new InputError(
-      `source ${source.name}: column ${source.timestamp} is ${type}, which is not a time. Name the column with the time of the event.`,
-      { source: source.name, column: source.timestamp, type },
+      `source ${source.name}: column ${name} is ${type}, which is not a time. Name the column with the time ${name === source.arrival ? 'at which the event arrived' : 'of the event'}.`,
+      { source: source.name, column: name, type },
     )
   }
-  if (source.timeZone === undefined) throw missingZone(source, `is ${type}`)
-  return naiveTime(column, type, source.timeZone)
+  if (source.timeZone === undefined) throw missingZone(source, name, `is ${type}`)
+  return { name, ...naiveTime(column, type, source.timeZone, source) }
 }
 
-export function missingZone(source: Source, what: string): InputError {
+export function missingZone(source: Source, column: string, what: string): InputError {
   return new InputError(
-    `source ${source.name}: column ${source.timestamp} ${what}, without a time zone, and the source names none. Say which zone its times are in: timeZone: 'UTC', or an IANA name such as 'America/New_York'.`,
-    { source: source.name, column: source.timestamp },
+    `source ${source.name}: column ${column} ${what}, without a time zone, and the source names none. Say which zone its times are in: timeZone: 'UTC', or an IANA name such as 'America/New_York'.`,
+    { source: source.name, column },
   )
 }
 
+type StoredTime = Omit<EventTime, 'name'>
+
 const naive = (ms: EpochMs) => `TIMESTAMP '${new Date(ms).toISOString().replace('T', ' ').replace('Z', '')}'`
 const zoned = (ms: EpochMs) => `make_timestamptz(${ms * 1000})`
+const nullFault = (column: string, otherwise = 'NULL') =>
+  `(CASE WHEN ${column} IS NULL THEN 'null' ELSE ${otherwise} END)`
 
-function zonedTime(column: string): EventTime {
+function zonedTime(column: string): StoredTime {
   return {
     micros: `epoch_us(${column})`,
     instant: column,
     mayLieIn: ({ from, to }) => `${column} >= ${zoned(from)} AND ${column} < ${zoned(to)}`,
-    isText: false,
-    isInstant: `${column} IS NOT NULL`,
-    lacksZone: 'false',
+    isUncertain: false,
+    fault: nullFault(column),
   }
 }
 
-/** UTC needs no conversion, which would cost more than all the rest of reading. */
-function naiveTime(column: string, type: string, zone: string): EventTime {
-  const local = type === 'TIMESTAMP' ? column : `CAST(${column} AS TIMESTAMP)`
-  const isUtc = zone === 'UTC'
-  const slack = isUtc && type !== 'DATE' ? 0 : farthestZoneMs
-  const instant = isUtc
-    ? `make_timestamptz(epoch_us(${local}))`
-    : `(${local} AT TIME ZONE ${quoteLiteral(zone)})`
+function naiveTime(column: string, type: string, zone: string, rules: ZoneRules): StoredTime {
+  const slack = zone === 'UTC' && type !== 'DATE' ? 0 : farthestZoneMs
+  const { micros, fault } = localTime(
+    type === 'TIMESTAMP' ? column : `CAST(${column} AS TIMESTAMP)`,
+    zone,
+    rules,
+  )
   return {
-    micros: isUtc ? `epoch_us(${local})` : `epoch_us(${instant})`,
-    instant,
+    micros,
+    instant: `make_timestamptz(${micros})`,
     mayLieIn: ({ from, to }) =>
       `${column} >= CAST(${naive(from - slack)} AS ${type}) AND ${column} < CAST(${naive(to + slack)} AS ${type})`,
-    isText: false,
-    isInstant: `${column} IS NOT NULL`,
-    lacksZone: 'false',
+    isUncertain: zone !== 'UTC',
+    fault: nullFault(column, fault),
   }
 }
 
-function textTime(column: string, zone: string | undefined): EventTime {
-  // DuckDB wants seconds before a zone.
-  const withSeconds = `regexp_replace(${column}, '^(.{16})([^:])', '\\1:00\\2')`
+function textTime(column: string, { timeZone, ...rules }: Source): StoredTime {
+  // DuckDB wants seconds before a zone, and no space.
+  const withSeconds = `regexp_replace(regexp_replace(${column}, '^(.{16})([^:])', '\\1:00\\2'), ' ([Z+-])', '\\1')`
   const isZoned = `regexp_full_match(${column}, ${quoteLiteral(zonedText)})`
   const isNaive = `regexp_full_match(${column}, ${quoteLiteral(naiveText)})`
-  const local =
-    zone === undefined
-      ? []
-      : [`WHEN ${isNaive} THEN CAST(${column} AS TIMESTAMP) AT TIME ZONE ${quoteLiteral(zone)}`]
-  const instant = `(CASE WHEN ${isZoned} THEN CAST(${withSeconds} AS TIMESTAMPTZ) ${local.join('')} ELSE error('not an instant: ' || coalesce(${column}, 'null')) END)`
-  const isInstant = `(${isZoned} AND TRY_CAST(${withSeconds} AS TIMESTAMPTZ) IS NOT NULL)`
-  const isLocal = `(${isNaive} AND TRY_CAST(${column} AS TIMESTAMP) IS NOT NULL)`
+  const local = (cast: string) =>
+    timeZone === undefined ? null : localTime(`${cast}(${column} AS TIMESTAMP)`, timeZone, rules)
+  const whereNaive = local('CAST')
+  const micros = `(CASE WHEN ${isZoned} THEN epoch_us(CAST(${withSeconds} AS TIMESTAMPTZ)) ${whereNaive === null ? '' : `WHEN ${isNaive} THEN ${whereNaive.micros}`} ELSE error('not an instant: ' || coalesce(${column}, 'null')) END)`
+  const isTime = (type: string, text: string) => `TRY_CAST(${text} AS ${type}) IS NOT NULL`
+  const faults = [
+    `WHEN ${isZoned} AND ${isTime('TIMESTAMPTZ', withSeconds)} THEN NULL`,
+    `WHEN ${isNaive} AND ${isTime('TIMESTAMP', column)} THEN ${local('TRY_CAST')?.fault ?? "'naive'"}`,
+  ]
   return {
-    micros: `epoch_us(${instant})`,
-    instant,
+    micros,
+    instant: `make_timestamptz(${micros})`,
     mayLieIn: () => 'true',
-    isText: true,
-    isInstant: zone === undefined ? isInstant : `(${isInstant} OR ${isLocal})`,
-    lacksZone: zone === undefined ? isLocal : 'false',
+    isUncertain: true,
+    fault: nullFault(column, `CASE ${faults.join(' ')} ELSE 'no_time' END`),
   }
 }
 

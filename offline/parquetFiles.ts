@@ -2,7 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { InputError } from '../model/errors.ts'
-import type { Source } from '../model/source.ts'
+import type { FileSource } from '../model/source.ts'
 import { commonType, type Column } from './columnType.ts'
 import { query, type Row } from './duckdb.ts'
 import type { SourceFile } from './sourceFiles.ts'
@@ -21,7 +21,7 @@ export const parquetTable = (files: readonly SourceFile[]) =>
  */
 export async function parquetColumns(
   connection: DuckDBConnection,
-  source: Source,
+  source: FileSource,
   files: readonly SourceFile[],
 ): Promise<Column[]> {
   const found = new Map<string, { type: string; file: string }>()
@@ -42,7 +42,14 @@ export async function parquetColumns(
   return [...found].map(([name, { type }]) => ({ name, type }))
 }
 
-const clash = (source: Source, name: string, one?: string, file?: string, other?: string, path?: string) =>
+const clash = (
+  source: FileSource,
+  name: string,
+  one?: string,
+  file?: string,
+  other?: string,
+  path?: string,
+) =>
   new InputError(
     `source ${source.name}: column ${name} is ${one} in ${file} but ${other} in ${path}. Write it with one type in all files.`,
     { source: source.name, column: name },
@@ -55,7 +62,7 @@ interface FileColumns {
 
 async function fileColumns(
   connection: DuckDBConnection,
-  source: Source,
+  source: FileSource,
   files: readonly SourceFile[],
 ): Promise<FileColumns[]> {
   const schemaOf = (some: readonly SourceFile[]) =>

@@ -5,26 +5,63 @@
  * type that depends on where a sample ended would change under a group. Only the columns that are asked for are read.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
+import { quoteIdentifier } from '../iceberg/duckdb/quote.ts'
 import { InputError } from '../model/errors.ts'
 import type { Source } from '../model/source.ts'
+import type { SqlSource } from '../model/sqlSource.ts'
 import type { Column } from './columnType.ts'
 import { csvColumns, csvTable, jsonColumns, jsonTable } from './textFiles.ts'
 import { query } from './duckdb.ts'
-import { describeRange, eventTime, missingZone, type EventRange, type EventTime } from './eventTime.ts'
+import type { EpochMs } from '../model/time.ts'
+import { describeRange, eventTime, type EventRange, type EventTime } from './eventTime.ts'
 import { parquetColumns, parquetTable } from './parquetFiles.ts'
 import type { SourceFile } from './sourceFiles.ts'
+import { describeTable, judgeSql, sqlOver, type NamedSelect } from './sqlText.ts'
 
 export interface SourceRelation {
   readonly source: Source
   readonly files: readonly SourceFile[]
   readonly columns: readonly Column[]
   readonly time: EventTime
+  /** Null where the source names no arrival column. */
+  readonly arrival: EventTime | null
+  /** What a SQL source reads. */
+  readonly inputs: readonly SourceRelation[]
+}
+
+/** The columns of sources by their names, as a plan pins them. */
+export type PinnedColumns = Readonly<Record<string, readonly Column[]>>
+
+/** What `bindSources` found out, for a plan to keep. */
+export function pinnedColumns(relations: readonly SourceRelation[]): PinnedColumns {
+  const found = relations.map(({ source, columns, inputs }) => ({
+    ...pinnedColumns(inputs),
+    [source.name]: columns,
+  }))
+  return Object.assign({}, ...found) as PinnedColumns
 }
 
 /**
- * Learns the columns of a source's files.
+ * Binds each source to its own among the files.
  *
+ * @param pinned columns that are known: finding the types of text means to read it all, and every chunk of a run takes a
+ * column for the same
+ */
+export async function bindSources(
+  connection: DuckDBConnection,
+  sources: readonly Source[],
+  files: readonly SourceFile[],
+  pinned: PinnedColumns = {},
+): Promise<SourceRelation[]> {
+  const relations: SourceRelation[] = []
+  for (const source of sources) relations.push(await bindSource(connection, source, files, pinned))
+  return relations
+}
+
+/**
+ * Learns the columns of a source.
+ *
+ * @param files those of the source, or more
  * @throws InputError for a file that cannot be read, columns whose types clash between files, a timestamp column that is
  * missing, is not a time, or carries no zone where the source names none.
  */
@@ -32,27 +69,60 @@ export async function bindSource(
   connection: DuckDBConnection,
   source: Source,
   files: readonly SourceFile[],
+  pinned: PinnedColumns = {},
 ): Promise<SourceRelation> {
-  const columns = await readColumns(connection, source, files)
-  const timestamp = columns.find(({ name }) => name === source.timestamp)
-  if (timestamp === undefined) {
-    throw new InputError(
-      `source ${source.name}: there is no timestamp column ${JSON.stringify(source.timestamp)}. The columns are ${columns.map(({ name }) => name).join(', ')}.`,
-      { source: source.name, column: source.timestamp },
-    )
-  }
-  return { source, files, columns, time: eventTime(source, storedTimeType(source, timestamp.type)) }
+  const own = files.filter((file) => file.source === source.name)
+  const inputs = source.format === 'sql' ? await bindSources(connection, source.sources, files, pinned) : []
+  const columns = Object.hasOwn(pinned, source.name) ? pinned[source.name] : undefined
+  return sourceRelation(source, own, columns ?? (await readColumns(connection, source, own, inputs)), inputs)
 }
 
-/** Text formats give the timestamp column as text, whatever its values look like. */
-const storedTimeType = ({ format }: Source, type: string) => (format === 'parquet' ? type : 'VARCHAR')
+function sourceRelation(
+  source: Source,
+  files: readonly SourceFile[],
+  columns: readonly Column[],
+  inputs: readonly SourceRelation[],
+): SourceRelation {
+  return {
+    ...{ source, files, columns, inputs },
+    time: timeOf(source, columns, 'timestamp', source.timestamp),
+    arrival: source.arrival === undefined ? null : timeOf(source, columns, 'arrival', source.arrival),
+  }
+}
+
+function timeOf(
+  source: Source,
+  columns: readonly Column[],
+  what: 'timestamp' | 'arrival',
+  name: string,
+): EventTime {
+  const column = columns.find((one) => one.name === name)
+  if (column === undefined) {
+    throw new InputError(
+      `source ${source.name}: there is no ${what} column ${JSON.stringify(name)}. The columns are ${columns.map((one) => one.name).join(', ')}.`,
+      { source: source.name, column: name },
+    )
+  }
+  return eventTime(source, name, storedTimeType(source, column.type))
+}
+
+/** Text formats give columns of times as text, whatever their values look like. */
+const storedTimeType = ({ format }: Source, type: string) =>
+  format === 'parquet' || format === 'sql' ? type : 'VARCHAR'
+
+/** Whether features see the column as an instant. */
+export const isTimeColumn = ({ timestamp, arrival }: Source, name: string) =>
+  name === timestamp || name === arrival
 
 async function readColumns(
   connection: DuckDBConnection,
   source: Source,
   files: readonly SourceFile[],
+  inputs: readonly SourceRelation[],
 ): Promise<Column[]> {
   switch (source.format) {
+    case 'sql':
+      return sqlColumns(connection, source, inputs)
     case 'parquet':
       return parquetColumns(connection, source, files)
     case 'csv':
@@ -72,33 +142,49 @@ export interface EventColumn {
 }
 
 /**
- * SELECT of events: `event_us`, their time in microseconds since the epoch, and the asked columns under their new names.
- * The timestamp column, where asked for, comes as TIMESTAMPTZ. Without a range: all events.
+ * SELECT of events: `event_us`, their time in microseconds since the epoch, `arrival_us` likewise where the source names
+ * an arrival column, and the asked columns under their new names. Columns of times, where asked for, come as TIMESTAMPTZ.
+ * Without a range: all events.
  */
 export function selectEvents(
-  { source, files, columns, time }: SourceRelation,
+  relation: SourceRelation,
   asked: readonly EventColumn[],
   range?: EventRange,
 ): string {
-  const storedType = (name: string) => columns.find((column) => column.name === name)?.type ?? 'VARCHAR'
-  const selected = asked.map(({ name, as, type = storedType(name) }) => {
-    if (name === source.timestamp) return `${time.instant} AS ${as}`
-    const isStored = type === (source.format === 'csv' ? 'VARCHAR' : storedType(name))
-    return `${isStored ? quoteIdentifier(name) : `CAST(${quoteIdentifier(name)} AS ${type})`} AS ${as}`
+  const { source, columns, time, arrival } = relation
+  const foundType = (name: string) => columns.find((column) => column.name === name)?.type ?? 'VARCHAR'
+  const storedType = (name: string) => (isReadAsText(source, name) ? 'VARCHAR' : foundType(name))
+  const times = arrival === null ? [time] : [time, arrival]
+  const selected = asked.map(({ name, as, type = foundType(name) }) => {
+    const instant = times.find((one) => one.name === name)?.instant
+    if (instant !== undefined) return `${instant} AS ${as}`
+    return `${type === storedType(name) ? quoteIdentifier(name) : `CAST(${quoteIdentifier(name)} AS ${type})`} AS ${as}`
   })
-  const names = new Set(asked.map(({ name }) => name).filter((name) => name !== source.timestamp))
-  const stored = storedTable(source, files, [
-    { name: source.timestamp, type: 'VARCHAR' },
+  const names = new Set(asked.map(({ name }) => name).filter((name) => !isTimeColumn(source, name)))
+  const stored = storedTable(relation, [
+    ...times.map(({ name }) => ({ name, type: 'VARCHAR' })),
     ...[...names].map((name) => ({ name, type: storedType(name) })),
   ])
-  const events = `SELECT ${[`${time.micros} AS event_us`, ...selected].join(', ')} FROM ${stored}`
+  const arrived = arrival === null ? [] : [`${arrival.micros} AS arrival_us`]
+  const events = `SELECT ${[`${time.micros} AS event_us`, ...arrived, ...selected].join(', ')} FROM ${stored}`
   if (range === undefined) return events
   const within = `event_us >= ${range.from * 1000} AND event_us < ${range.to * 1000}`
   return `SELECT * FROM (${events} WHERE ${time.mayLieIn(range)}) WHERE ${within}`
 }
 
-function storedTable(source: Source, files: readonly SourceFile[], columns: readonly Column[]): string {
+/** A declared column of JSON is read as it is written, because DuckDB would round a fraction to an integer. */
+const isReadAsText = (source: Source, name: string) =>
+  source.format === 'csv' ||
+  (source.format === 'json' && source.columns !== undefined && Object.hasOwn(source.columns, name))
+
+/** The files as one table; `columns` are those that JSON gives. */
+export function storedTable({ source, files, inputs }: SourceRelation, columns: readonly Column[]): string {
   switch (source.format) {
+    case 'sql':
+      return sqlOver(
+        inputs.map((input) => asTable(input)),
+        source.sql,
+      )
     case 'parquet':
       return parquetTable(files)
     case 'csv':
@@ -109,39 +195,42 @@ function storedTable(source: Source, files: readonly SourceFile[], columns: read
 }
 
 /**
- * Looks at every timestamp. For Parquet the files' statistics answer at once; text is read through.
+ * A source as users' SQL sees it: its columns under their names, its times as instants.
  *
- * @throws InputError that counts those that are null, carry no zone, or are no times.
+ * @param arrivedBy leaves out what arrives later, where the source says when that is
  */
-export async function checkTimestamps(
+export function asTable(relation: SourceRelation, arrivedBy?: EpochMs): NamedSelect {
+  const asked = relation.columns.map(({ name, type }, index) => ({
+    name,
+    as: `s${index}`,
+    // A column in which no value says anything is text to SQL.
+    type: type === 'NULL' ? 'VARCHAR' : type,
+  }))
+  const named = asked.map(({ name, as }) => `${as} AS ${quoteIdentifier(name)}`)
+  const isLimited = arrivedBy !== undefined && relation.arrival !== null
+  const arrived = isLimited ? ` WHERE arrival_us <= ${arrivedBy * 1000}` : ''
+  return {
+    name: relation.source.name,
+    select: `SELECT ${named.join(', ')} FROM (${selectEvents(relation, asked)})${arrived}`,
+  }
+}
+
+/** @throws InputError for SQL that is not allowed, and with what DuckDB's binder says of it. */
+async function sqlColumns(
   connection: DuckDBConnection,
-  { source, files, time }: SourceRelation,
-): Promise<void> {
-  const column = quoteIdentifier(source.timestamp)
-  const table = storedTable(source, files, [{ name: source.timestamp, type: 'VARCHAR' }])
-  const { isText, isInstant, lacksZone } = time
-  const bad = isText ? `NOT coalesce(${isInstant}, false)` : `${column} IS NULL`
-  const example = (condition: string) => (isText ? `min(${column}) FILTER (WHERE ${condition})` : 'null')
-  const [found] = await query(
+  source: SqlSource,
+  inputs: readonly SourceRelation[],
+): Promise<Column[]> {
+  const what = `source ${source.name}`
+  const tables = source.sources.map(({ name }) => name)
+  await judgeSql(connection, source.sql, { what, tables, parameters: [] })
+  return describeTable(
     connection,
-    `SELECT count(*) AS bad, count(*) FILTER (WHERE ${column} IS NULL) AS nulls, count(*) FILTER (WHERE ${lacksZone}) AS naive, ${example(lacksZone)} AS naive_example, ${example(`NOT coalesce(${lacksZone}, false)`)} AS example FROM ${table} WHERE ${bad}`,
-  )
-  if (found === undefined || found['bad'] === 0n) return
-  if (Number(found['nulls']) > 0) {
-    throw new InputError(
-      `source ${source.name}: ${String(found['nulls'])} events have no time: column ${source.timestamp} is null. Remove them or fill in their times.`,
-      { source: source.name, column: source.timestamp, count: Number(found['nulls']) },
-    )
-  }
-  if (Number(found['naive']) > 0) {
-    throw missingZone(
-      source,
-      `has ${String(found['naive'])} times such as ${quoteLiteral(String(found['naive_example']))}`,
-    )
-  }
-  throw new InputError(
-    `source ${source.name}: column ${source.timestamp} has ${String(found['bad'])} values that are not times, such as ${quoteLiteral(String(found['example']))}. Write them like 2001-01-08T06:00:00Z.`,
-    { source: source.name, column: source.timestamp, count: Number(found['bad']) },
+    what,
+    sqlOver(
+      inputs.map((input) => asTable(input)),
+      source.sql,
+    ),
   )
 }
 

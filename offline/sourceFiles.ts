@@ -3,9 +3,12 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InputError } from '../model/errors.ts'
-import type { FileFormat, Source } from '../model/source.ts'
+import type { FileFormat, FileSource, Source } from '../model/source.ts'
+import { fileSourcesOf } from '../model/sqlSource.ts'
 
 export interface SourceFile {
+  /** Name of the source. */
+  readonly source: string
   readonly path: string
   /** In bytes. */
   readonly size: number
@@ -27,7 +30,7 @@ export const fileEndings: Readonly<Record<FileFormat, readonly string[]>> = {
  * @throws InputError where the path comes from a variable that is not set and has no default.
  */
 export function resolvePath(
-  source: Source,
+  source: FileSource,
   environment: Readonly<Record<string, string | undefined>>,
   baseDirectory: string,
 ): string {
@@ -43,7 +46,7 @@ export function resolvePath(
 }
 
 function pathFrom(
-  source: Source,
+  source: FileSource,
   variable: { env: string; default?: string },
   environment: Readonly<Record<string, string | undefined>>,
 ): string {
@@ -61,12 +64,12 @@ function pathFrom(
  *
  * @throws InputError where there are none.
  */
-export async function listSourceFiles(source: Source, path: string): Promise<SourceFile[]> {
+export async function listSourceFiles(source: FileSource, path: string): Promise<SourceFile[]> {
   const paths = /[*?]/.test(path) ? await matching(path) : await below(source, path)
   const files = await Promise.all(
     paths.sort().map(async (file): Promise<SourceFile> => {
       const { size, mtimeMs } = await stat(file)
-      return { path: file, size, modifiedMs: mtimeMs }
+      return { source: source.name, path: file, size, modifiedMs: mtimeMs }
     }),
   )
   if (files.length > 0) return files
@@ -79,7 +82,21 @@ export async function listSourceFiles(source: Source, path: string): Promise<Sou
   )
 }
 
-async function below(source: Source, path: string): Promise<string[]> {
+/** The files of all sources and of those that they are made of. @throws InputError for a source that has none. */
+export async function listFilesOf(
+  sources: readonly Source[],
+  environment: Readonly<Record<string, string | undefined>>,
+  baseDirectory: string,
+): Promise<SourceFile[]> {
+  const lists = await Promise.all(
+    fileSourcesOf(sources).map((source) =>
+      listSourceFiles(source, resolvePath(source, environment, baseDirectory)),
+    ),
+  )
+  return lists.flat()
+}
+
+async function below(source: FileSource, path: string): Promise<string[]> {
   const found = await stat(path).catch(() => null)
   if (found === null) {
     throw new InputError(

@@ -2,8 +2,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { InputError } from '../model/errors.ts'
-import type { Source } from '../model/source.ts'
+import type { FileSource } from '../model/source.ts'
 import type { Column } from './columnType.ts'
+import { withDeclaredTypes } from './declaredColumns.ts'
 import { query } from './duckdb.ts'
 import { listOf } from './parquetFiles.ts'
 import type { SourceFile } from './sourceFiles.ts'
@@ -18,7 +19,7 @@ const noValues = 'NULL'
 /** @throws InputError for a file that is no CSV. */
 export async function csvColumns(
   connection: DuckDBConnection,
-  source: Source,
+  source: FileSource,
   files: readonly SourceFile[],
 ): Promise<Column[]> {
   const names = await described(connection, source, files, csvTable(files))
@@ -27,7 +28,7 @@ export async function csvColumns(
     return `count(${column}) AS n${index}, count(*) FILTER (WHERE regexp_full_match(${column}, '[+-]?[0-9]+') AND TRY_CAST(${column} AS BIGINT) IS NOT NULL) AS i${index}, count(TRY_CAST(${column} AS DOUBLE)) AS d${index}, count(*) FILTER (WHERE lower(${column}) IN ('true', 'false')) AS b${index}`
   })
   const [found] = await query(connection, `SELECT ${counts.join(', ')} FROM ${csvTable(files)}`)
-  return names.map(({ name }, index) => {
+  const columns = names.map(({ name }, index) => {
     const all = found?.[`n${index}`]
     const allAre = (what: string) => found?.[`${what}${index}`] === all
     if (all === 0n) return { name, type: noValues }
@@ -36,6 +37,7 @@ export async function csvColumns(
       type: allAre('i') ? 'BIGINT' : allAre('d') ? 'DOUBLE' : allAre('b') ? 'BOOLEAN' : 'VARCHAR',
     }
   })
+  return withDeclaredTypes(connection, source, columns, csvTable(files))
 }
 
 /** The asked columns as the asked types; an object that lacks one has null there. */
@@ -45,15 +47,18 @@ export const jsonTable = (files: readonly SourceFile[], columns: readonly Column
 /** @throws InputError for a file that is no JSON. */
 export async function jsonColumns(
   connection: DuckDBConnection,
-  source: Source,
+  source: FileSource,
   files: readonly SourceFile[],
 ): Promise<Column[]> {
   const table = `read_json_auto(${listOf(files)}, union_by_name = true, sample_size = -1, maximum_sample_files = 2147483647, hive_partitioning = false)`
-  const columns = await described(connection, source, files, table)
-  return columns.map(({ name, type }) => ({
+  const found = (await described(connection, source, files, table)).map(({ name, type }) => ({
     name,
     type: looksLikeText(type) ? 'VARCHAR' : type === 'JSON' ? noValues : type,
   }))
+  const asText = Object.keys(source.columns ?? {}).map((name) => ({ name, type: 'VARCHAR' }))
+  // Objects leave out what is null: a declared column may be in none of them yet.
+  const absent = asText.filter(({ name }) => !found.some((column) => column.name === name))
+  return withDeclaredTypes(connection, source, [...found, ...absent], jsonTable(files, asText))
 }
 
 /** JSON has no times: what looks like one is text, and is kept as it is written. */
@@ -61,7 +66,7 @@ const looksLikeText = (type: string) => /^(DATE|TIME|UUID)/.test(type)
 
 async function described(
   connection: DuckDBConnection,
-  source: Source,
+  source: FileSource,
   files: readonly SourceFile[],
   table: string,
 ): Promise<Column[]> {

@@ -2,8 +2,8 @@
  * A group's card as a store keeps it: JSON with the order of the load that wrote it, and the two rules that keep late
  * loads from taking it back.
  */
-import { InputError, IntegrityError } from '../model/index.ts'
-import type { GroupCard, LoadMark, LoadOrder } from './store.ts'
+import { InputError, IntegrityError, shapeOf } from '../model/index.ts'
+import type { FeatureValue, GroupCard, LoadMark, LoadOrder, ScalarValue } from './store.ts'
 import { compareOrder, schemaTag } from './value.ts'
 
 const format = 1
@@ -76,6 +76,7 @@ export function decodeCard(text: string): StoredCard {
   return {
     card: {
       ...card,
+      defaults: readDefaults(card),
       complete: complete === null ? null : { ...complete, order: readOrder(complete.order) },
     },
     writtenBy: readOrder(writtenBy),
@@ -86,7 +87,9 @@ type WrittenOrder = { readonly [field in keyof LoadOrder]: string }
 
 interface WrittenCard {
   readonly format: unknown
-  readonly card: Omit<GroupCard, 'complete'> & {
+  readonly card: Omit<GroupCard, 'complete' | 'defaults'> & {
+    /** Absent in cards of before there were defaults. */
+    readonly defaults?: Readonly<Record<string, FeatureValue>>
     readonly complete: (Omit<LoadMark, 'order'> & { readonly order: WrittenOrder }) | null
   }
   readonly writtenBy: WrittenOrder
@@ -96,3 +99,19 @@ const readOrder = ({ incarnation, sequenceNumber }: WrittenOrder): LoadOrder => 
   incarnation: BigInt(incarnation),
   sequenceNumber: BigInt(sequenceNumber),
 })
+
+/** What is a bigint in a value was written as its digits. */
+function readDefaults({ defaults = {}, schema }: WrittenCard['card']): GroupCard['defaults'] {
+  return Object.fromEntries(
+    Object.entries(defaults).map(([name, value]) => {
+      const type = schema.features.find((feature) => feature.name === name)?.type ?? 'string'
+      const shape = shapeOf(type)
+      const element = shape.kind === 'scalar' ? shape.scalar : shape.element
+      const isBig = element === 'int64' || element === 'timestamp'
+      const read = (one: ScalarValue) => (isBig && one !== null ? BigInt(one) : one)
+      return [name, isList(value) ? value.map(read) : read(value)]
+    }),
+  )
+}
+
+const isList = (value: FeatureValue): value is readonly ScalarValue[] => Array.isArray(value)

@@ -8,7 +8,7 @@ export interface FeatureReading {
   readonly name: string
   readonly type: FeatureType
   readonly status: ValueStatus
-  /** Null unless `status` is PRESENT. */
+  /** Unless `status` is PRESENT, the feature's default, or null where it has none. */
   readonly value: FeatureValue
 }
 
@@ -36,7 +36,7 @@ export function createJudge(
   const places = new Map<ValueSchema, readonly Place[]>()
   const missing: EntityReading = {
     eventTimestampMicros: null,
-    features: wanted.map(({ name, type }) => ({ name, type, status: 'NOT_FOUND', value: null })),
+    features: wanted.map((feature) => absent(card, feature, 'NOT_FOUND')),
   }
   return (stored) => {
     if (stored === null) return missing
@@ -44,13 +44,22 @@ export function createJudge(
     const expired = oldestMicros !== null && eventTimestampMicros < oldestMicros
     let there = places.get(schema)
     if (there === undefined) places.set(schema, (there = wanted.map((feature) => placeIn(schema, feature))))
-    const features = there.map(({ name, type, at }): FeatureReading => {
+    const features = there.map(({ name, type, at }, index): FeatureReading => {
       const value = values[at] ?? null
-      if (expired) return { name, type, status: 'OUTSIDE_MAX_AGE', value: null }
-      return { name, type, status: value === null ? 'NULL_VALUE' : 'PRESENT', value }
+      if (value !== null && !expired) return { name, type, status: 'PRESENT', value }
+      return absent(card, wanted[index] ?? { name, type }, expired ? 'OUTSIDE_MAX_AGE' : 'NULL_VALUE')
     })
     return { eventTimestampMicros, features }
   }
+}
+
+/** A default is of the type that the card says, whatever type an older value has. */
+function absent(
+  { defaults }: GroupCard,
+  { name, type }: ValueSchema['features'][number],
+  status: ValueStatus,
+): FeatureReading {
+  return { name, type, status, value: Object.hasOwn(defaults, name) ? (defaults[name] ?? null) : null }
 }
 
 /** Where a wanted feature stands in the values of a schema, and its type there; -1 where it is not in it. */

@@ -23,7 +23,9 @@ export interface LoadOrder {
 }
 
 export type KeyValue = string | number | bigint
-export type FeatureValue = boolean | number | bigint | string | null
+export type ScalarValue = boolean | number | bigint | string | null
+/** Lists and vectors are arrays. */
+export type FeatureValue = ScalarValue | readonly ScalarValue[]
 
 /** The features of a value, in order. A value names its schema by tag; old tags stay readable. */
 export interface ValueSchema {
@@ -53,6 +55,8 @@ export interface GroupCard {
   readonly keys: readonly { readonly name: string; readonly type: KeyType }[]
   /** The schema that new values have. */
   readonly schema: ValueSchema
+  /** What fills in for every status but PRESENT (rule 10), by feature. */
+  readonly defaults: Readonly<Record<string, FeatureValue>>
   readonly ttlMs: number | null
   readonly cadenceMs: number
   /** The last complete load; null until there was one. */

@@ -8,11 +8,11 @@ import type { FeatureType } from '../model/feature.ts'
 import type { Gate } from '../model/gate.ts'
 import type { GateContext, QualityGate } from './gate.ts'
 import { counted, formatNumber } from './sentences.ts'
-import { featureOf, figure, offendingRows, parameterOf } from './sql.ts'
+import { featureOf, figure, offendingRows } from './sql.ts'
 
 const int64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n }
 
-export const inRange: QualityGate = {
+export const inRange: QualityGate<'in_range'> = {
   refuses: (type) => (isInteger(type) || isFloat(type) ? null : `it needs a number, not a ${type}`),
   figures: (gate, context) => {
     const { column, type } = featureOf(gate, context)
@@ -28,7 +28,7 @@ export const inRange: QualityGate = {
   },
   judge: (gate, figures) => {
     const [values, count] = [figure(figures, 'values'), figure(figures, 'outside')]
-    const [min, max] = [parameterOf(gate, 'min'), parameterOf(gate, 'max')]
+    const { min, max } = gate.params
     const nan = figure(figures, 'nan')
     const { lowest, highest } = figures
     const spread =
@@ -54,9 +54,9 @@ function isFloat(type: FeatureType): boolean {
 }
 
 /** Null meets no comparison, and DuckDB orders NaN above infinity, so the upper bound refuses it. */
-function outside(gate: Gate, context: GateContext): string {
+function outside(gate: Gate<string, 'in_range'>, context: GateContext): string {
   const { column, type } = featureOf(gate, context)
-  const [min, max] = [parameterOf(gate, 'min'), parameterOf(gate, 'max')]
+  const { min, max } = gate.params
   const value = `staged.${column}`
   if (isInteger(type)) {
     // Of the whole numbers, those within fractional bounds are those within the bounds rounded inwards.

@@ -1,4 +1,5 @@
 /** Quality gates: what they check and how a run is judged. */
+export { bindQueryGates } from './bindQueryGates.ts'
 export { checkGatesFitTypes } from './checkGatesFitTypes.ts'
-export type { GateContext } from './gate.ts'
+export type { GateContext, History } from './gate.ts'
 export { historyIntervals, judgeGates, overallVerdict } from './judgeGates.ts'

@@ -1,5 +1,6 @@
 /**
- * Judges a run's staged rows: one query for the figures of all gates, one more for each gate that found violations.
+ * Judges a run's staged rows: one query for the figures of all gates, one more for each gate that compares
+ * distributions, and for each that found violations.
  *
  * @example
  * const reports = await judgeGates(group.gates, context, async (sql) => (await connection.runAndReadAll(sql)).getRowObjects())
@@ -7,8 +8,8 @@
  */
 import { InputError, IntegrityError } from '../model/errors.ts'
 import { gateName, type Gate, type GateReport } from '../model/gate.ts'
-import type { Figures, GateContext } from './gate.ts'
-import { qualityGates } from './gates.ts'
+import type { Bin, Figures, GateContext, Judgement, Sample } from './gate.ts'
+import { qualityGateOf } from './gates.ts'
 import { quoteName } from './sql.ts'
 
 /** Runs SQL on DuckDB; a row by column name. */
@@ -47,16 +48,17 @@ export function overallVerdict(reports: readonly Pick<GateReport, 'verdict'>[]):
 
 /** How many published intervals before the run the gates look back at; 0 where none does. */
 export function historyIntervals(gates: readonly Gate[]): number {
-  return Math.max(0, ...gates.map(({ params }) => params.last ?? 0))
+  return Math.max(0, ...gates.map(({ params }) => ('last' in params ? params.last : 0)))
 }
 
 /** One query: equal figures of several gates are taken once. */
 async function takeFigures(gates: readonly Gate[], context: GateContext, query: Query): Promise<Figures[]> {
-  const wanted = gates.map((gate) => Object.entries(qualityGates[gate.gate].figures(gate, context)))
+  const wanted = gates.map((gate) => Object.entries(qualityGateOf(gate).figures(gate, context)))
   const expressions = [...new Set(wanted.flat().map(([, expression]) => expression))]
   if (expressions.length === 0) return []
   const items = expressions.map((expression, index) => `${expression} AS ${quoteName(`figure_${index}`)}`)
-  const [row] = await query(`SELECT ${items.join(', ')}\nFROM ${context.staged} AS staged`)
+  // Counting makes it an aggregate: one row comes out even where the rest are subqueries and nothing was staged.
+  const [row] = await query(`SELECT count(*), ${items.join(', ')}\nFROM ${context.staged} AS staged`)
   const values = new Map(
     expressions.map((expression, index) => [expression, figureOf(row?.[`figure_${index}`], expression)]),
   )
@@ -79,24 +81,37 @@ async function reportOn(
   context: GateContext,
   query: Query,
 ): Promise<GateReport> {
-  const {
-    ok,
-    sentence,
-    violationCount,
-    figures: found,
-  } = qualityGates[gate.gate].judge(gate, figures, context)
-  const sql = ok ? null : qualityGates[gate.gate].violations(gate, context)
-  const rows = sql === null ? [] : await query(`${sql}\nLIMIT ${sampleSize}`)
+  const kind = qualityGateOf(gate)
+  const judgement = kind.judge(gate, figures, context, await countBins(gate, context, query))
+  const sql = judgement.ok ? null : kind.violations(gate, context)
+  const unnamed = judgement.ok || sql !== null ? '' : '; it judges the run as a whole and names no row'
   return {
     name: gateName(gate),
-    verdict: ok ? 'pass' : gate.onViolation,
-    sentence: `${gateName(gate)}: ${sentence}.`,
-    figures: found,
-    violationCount,
-    violations: rows.map((row) =>
-      Object.fromEntries(
-        Object.entries(row).map(([column, value]) => [column, typeof value === 'string' ? value : null]),
-      ),
-    ),
+    verdict: judgement.ok ? 'pass' : gate.onViolation,
+    sentence: `${gateName(gate)}: ${judgement.sentence}${unnamed}.`,
+    figures: judgement.figures,
+    violationCount: judgement.violationCount,
+    violations:
+      sql === null ? sampleOf(judgement) : (await query(`${sql}\nLIMIT ${sampleSize}`)).map(asTexts),
   }
+}
+
+async function countBins(gate: Gate, context: GateContext, query: Query): Promise<Bin[]> {
+  const sql = qualityGateOf(gate).bins?.(gate, context) ?? null
+  const rows = sql === null ? [] : await query(sql)
+  return rows.map(({ bin, published, staged }) => ({
+    bin: String(bin),
+    published: Number(published),
+    staged: Number(staged),
+  }))
+}
+
+function sampleOf({ ok, sample = [] }: Judgement): Sample {
+  return ok ? [] : sample
+}
+
+function asTexts(row: Readonly<Record<string, unknown>>): Sample[number] {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [column, typeof value === 'string' ? value : null]),
+  )
 }

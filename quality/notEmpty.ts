@@ -3,7 +3,7 @@ import type { QualityGate } from './gate.ts'
 import { figure } from './sql.ts'
 import { counted } from './sentences.ts'
 
-export const notEmpty: QualityGate = {
+export const notEmpty: QualityGate<'not_empty'> = {
   refuses: () => null,
   figures: () => ({ rows: 'count(*)' }),
   judge: (_gate, figures, { intervals }) => {

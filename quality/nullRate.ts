@@ -1,16 +1,16 @@
 /** At most a share of a feature's values is null. A run without rows has no nulls. */
 import type { QualityGate } from './gate.ts'
 import { counted, formatNumber, formatShare } from './sentences.ts'
-import { featureOf, figure, offendingRows, parameterOf } from './sql.ts'
+import { featureOf, figure, offendingRows } from './sql.ts'
 
-export const nullRate: QualityGate = {
+export const nullRate: QualityGate<'null_rate'> = {
   refuses: () => null,
   figures: (gate, context) => {
     const { column } = featureOf(gate, context)
     return { rows: 'count(*)', nulls: `count(*) FILTER (staged.${column} IS NULL)` }
   },
-  judge: (gate, figures) => {
-    const [rows, nulls, max] = [figure(figures, 'rows'), figure(figures, 'nulls'), parameterOf(gate, 'max')]
+  judge: ({ params: { max } }, figures) => {
+    const [rows, nulls] = [figure(figures, 'rows'), figure(figures, 'nulls')]
     // A correctly rounded quotient equals the number that a person writes for it: 3 of 60 is at most 0.05.
     const rate = rows === 0 ? 0 : nulls / rows
     const ok = rate <= max

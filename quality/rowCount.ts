@@ -1,17 +1,17 @@
 /** Rows per interval against those of the intervals published before: within a ratio. Passes without history. */
 import type { QualityGate } from './gate.ts'
 import { counted, formatNumber } from './sentences.ts'
-import { figure, parameterOf } from './sql.ts'
+import { figure } from './sql.ts'
 
-export const rowCount: QualityGate = {
+export const rowCount: QualityGate<'row_count'> = {
   refuses: () => null,
-  figures: (_gate, { published }) => ({
+  figures: ({ params: { last } }, { published }) => ({
     rows: 'count(*)',
-    published_rows: `(SELECT count(*) FROM ${published} AS published)`,
+    published_rows: `(SELECT count(*) FROM ${published(last).relation} AS published)`,
   }),
-  judge: (gate, figures, { intervals, publishedIntervals }) => {
+  judge: ({ params: { min, max, last } }, figures, { intervals, published }) => {
+    const publishedIntervals = published(last).intervals
     const [rows, publishedRows] = [figure(figures, 'rows'), figure(figures, 'published_rows')]
-    const [min, max] = [parameterOf(gate, 'min'), parameterOf(gate, 'max')]
     const staged = `${formatNumber(rows / intervals)} rows per interval`
     const known = { ...figures, intervals, published_intervals: publishedIntervals, min, max }
     if (publishedIntervals === 0 || publishedRows === 0) {

@@ -1,8 +1,8 @@
 /** Figures as people read them. */
 
 /** `1 row`, `1,204 rows`. */
-export function counted(count: number, thing: string): string {
-  return `${formatNumber(count)} ${thing}${count === 1 ? '' : 's'}`
+export function counted(count: number, thing: string, things = `${thing}s`): string {
+  return `${formatNumber(count)} ${count === 1 ? thing : things}`
 }
 
 /** A share as a percentage of three digits; the smallest one above nothing is not shown as nothing. */

@@ -8,35 +8,33 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+/** A text constant. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
 /** An instant as ISO text in UTC, whatever the session's time zone is. */
-function instantText(column: string): string {
+export function instantText(column: string): string {
   return `strftime(make_timestamp(epoch_us(${column})), '%Y-%m-%dT%H:%M:%S.%fZ')`
 }
 
-function asText(column: string, type: FeatureType): string {
+export function asText(column: string, type: FeatureType): string {
   return type === 'timestamp' ? instantText(column) : `CAST(${column} AS VARCHAR)`
 }
 
-/** The gate's feature and its type. @throws IntegrityError where the context has no such feature. */
-export function featureOf(gate: Gate, context: GateContext): { column: string; type: FeatureType } {
-  const type = gate.feature === null ? undefined : context.features[gate.feature]
-  if (gate.feature === null || type === undefined) {
+/** The gate's feature, or one of its features, and its type. @throws IntegrityError where the context has no such one. */
+export function featureOf(
+  gate: Gate,
+  context: GateContext,
+  feature: string | null = gate.feature,
+): { column: string; type: FeatureType } {
+  const type = feature === null ? undefined : context.features[feature]
+  if (feature === null || type === undefined) {
     throw new IntegrityError(`gate ${gateName(gate)}: the staged rows have no such feature.`, {
       gate: gateName(gate),
     })
   }
-  return { column: quoteName(gate.feature), type }
-}
-
-/** A gate's parameter. @throws IntegrityError where it is missing. */
-export function parameterOf(gate: Gate, name: string): number {
-  const value = gate.params[name]
-  if (value === undefined) {
-    throw new IntegrityError(`gate ${gateName(gate)}: the parameter ${name} is missing.`, {
-      gate: gateName(gate),
-    })
-  }
-  return value
+  return { column: quoteName(feature), type }
 }
 
 export function figure(figures: Readonly<Record<string, number | null>>, name: string): number {
@@ -48,10 +46,15 @@ export function rowColumns({ keys }: GateContext): string[] {
   return [...keys.map(quoteName), 'event_timestamp', 'created_timestamp']
 }
 
+/** The keys of a relation as select items of text. */
+export function keyTexts({ keys }: GateContext, relation: string): string[] {
+  return keys.map((key) => `${asText(`${relation}.${quoteName(key)}`, 'string')} AS ${quoteName(key)}`)
+}
+
 /** `rowColumns` as select items of text. */
-export function rowTexts({ keys }: GateContext): string[] {
+export function rowTexts(context: GateContext): string[] {
   return [
-    ...keys.map((key) => `${asText(`staged.${quoteName(key)}`, 'string')} AS ${quoteName(key)}`),
+    ...keyTexts(context, 'staged'),
     ...['event_timestamp', 'created_timestamp'].map(
       (column) => `${instantText(`staged.${column}`)} AS ${column}`,
     ),

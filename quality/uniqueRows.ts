@@ -3,7 +3,7 @@ import type { QualityGate } from './gate.ts'
 import { counted } from './sentences.ts'
 import { figure, rowColumns, rowTexts } from './sql.ts'
 
-export const uniqueRows: QualityGate = {
+export const uniqueRows: QualityGate<'unique_rows'> = {
   refuses: () => null,
   figures: (_gate, context) => ({
     rows: 'count(*)',

@@ -3,23 +3,43 @@ import type { BoundGroup } from '../model/bound.ts'
 import { gateName } from '../model/gate.ts'
 import type { FeatureGroup } from '../model/group.ts'
 import type { FeatureService } from '../model/service.ts'
+import type { Source } from '../model/source.ts'
 import type { EpochMs } from '../model/time.ts'
 import { plainData, type Json } from './canonicalJson.ts'
-import { groupFingerprint } from './fingerprint.ts'
+import { featureFingerprints, groupFingerprint } from './fingerprint.ts'
 import type { RegisteredGroup } from './registry.ts'
 
-/** A group without its functions. Keys are a list, for their order counts; gates stand under their names. */
-export function definitionJson(group: FeatureGroup): { readonly [field: string]: Json } {
-  const { name, version, owner, description, entity, source, every, availableAfter, lateness, ttl } = group
+export type JsonFields = { readonly [field: string]: Json }
+
+/**
+ * A group without its functions. Keys are a list, for their order counts; sources, features and gates stand under their
+ * names.
+ */
+export function definitionJson(group: FeatureGroup): JsonFields {
+  const { name, version, owner, description, fix, entity, every, availableAfter, lateness, ttl } = group
   const { online, allowPartialWindows, features, gates } = group
   const keys = Object.entries(entity.keys).map(([key, type]) => ({ name: key, type }))
   return plainData({
-    ...{ name, version, owner, description },
+    ...{ name, version, owner, description, fix },
     entity: { name: entity.name, description: entity.description, keys },
-    source: { ...source, kind: undefined },
+    sources: Object.fromEntries(group.sources.map((source) => [source.name, sourceJson(source)])),
+    compute: computeJson(group),
     ...{ every, availableAfter, lateness, ttl, online, allowPartialWindows, features },
     gates: Object.fromEntries(gates.map((gate) => [gateName(gate), gate])),
-  }) as { readonly [field: string]: Json }
+  }) as JsonFields
+}
+
+function sourceJson(source: Source): object {
+  const fields = { ...source, kind: undefined, name: undefined }
+  return source.format === 'sql' ? { ...fields, sources: source.sources.map(namedSourceJson) } : fields
+}
+
+const namedSourceJson = (source: Source) => ({ name: source.name, ...sourceJson(source) })
+
+/** Aggregates stand with the features; a function has no text that every loader agrees on. */
+function computeJson({ compute }: FeatureGroup): object {
+  if (compute.kind === 'aggregate') return { kind: compute.kind }
+  return compute.kind === 'map' ? { ...compute, map: undefined } : compute
 }
 
 /** A service: its features by group id. */
@@ -39,6 +59,8 @@ export function registrationOf(bound: BoundGroup, registeredAt: EpochMs): Omit<R
     definition: definitionJson(bound.group),
     keys: bound.keys,
     features: bound.features,
+    featureFingerprints: featureFingerprints(bound.group),
     registeredAt,
+    retiredAt: null,
   }
 }

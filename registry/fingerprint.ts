@@ -1,18 +1,22 @@
 /**
- * Fingerprints: a hash over everything that a result depends on, and over nothing else.
+ * Fingerprints: a hash over everything that a result depends on, and over nothing else. Which fields those are stands in
+ * one table (changes.ts).
  *
  * Durations and instants count by what they mean, so `24h` and `1d` are the same window. The order of keys counts (it
  * is the order in which composite keys are written), the order and the names of features do not: two features that
- * compute the same thing have the same fingerprint.
+ * compute the same thing have the same fingerprint. Features of a query or a map are what the whole of it makes under
+ * their name, so there the name counts.
  */
 import { createHash } from 'node:crypto'
 import { InputError } from '../model/errors.ts'
 import type { FeatureGroup } from '../model/group.ts'
-import { durationMs, parseInstant } from '../model/time.ts'
-import { canonicalJson } from './canonicalJson.ts'
+import type { Source } from '../model/source.ts'
+import { canonicalJson, type Json } from './canonicalJson.ts'
+import { meaningOf } from './changes.ts'
+import type { FeatureFingerprints } from './registry.ts'
 
 /** Raised when the same definition comes to mean something else. */
-const meaning = 'asof-1'
+const meaning = 'asof-2'
 
 /** Hex of a SHA-256. @throws InputError where the group has no such feature. */
 export function featureFingerprint(group: FeatureGroup, featureName: string): string {
@@ -23,32 +27,44 @@ export function featureFingerprint(group: FeatureGroup, featureName: string): st
       { group: group.id, feature: featureName },
     )
   }
-  const { aggregate, column, condition, where, over } = feature
-  return hash({ rows: rowsOf(group), aggregate, column, condition, where, over: durationMs(over) })
+  const name = group.compute.kind === 'aggregate' ? undefined : featureName
+  return hash({ rows: rowsOf(group), name, feature: meaningOf('feature', feature) })
+}
+
+/** The fingerprint of each feature, in the order of the definition. */
+export function featureFingerprints(group: FeatureGroup): FeatureFingerprints {
+  return Object.fromEntries(
+    Object.keys(group.features).map((name) => [name, featureFingerprint(group, name)]),
+  )
 }
 
 /** Hex of a SHA-256 over the group's rows and the fingerprints of its features by name. */
 export function groupFingerprint(group: FeatureGroup): string {
-  const features = Object.keys(group.features).map((name) => [name, featureFingerprint(group, name)])
-  return hash({ rows: rowsOf(group), features: Object.fromEntries(features) as Record<string, string> })
+  return hash({ rows: rowsOf(group), features: featureFingerprints(group) })
 }
 
 /** Which rows there are, and from what they are computed. */
-function rowsOf({ entity, source, every, availableAfter, allowPartialWindows }: FeatureGroup) {
-  const { format, path, timestamp, timeZone, completeFrom } = source
+function rowsOf(group: FeatureGroup) {
+  const { entity, sources, compute, every, availableAfter, allowPartialWindows } = group
   return {
     keys: Object.entries(entity.keys),
-    source: {
-      format,
-      path,
-      timestamp,
-      timeZone,
-      completeFrom: completeFrom === undefined ? undefined : parseInstant(completeFrom),
-    },
-    every: durationMs(every),
-    availableAfter: durationMs(availableAfter),
-    allowPartialWindows,
+    // A query names its sources; aggregates and maps have one, whose name is prose.
+    sources: sources.map((source) => ({
+      name: compute.kind === 'query' ? source.name : undefined,
+      ...sourceMeaning(source),
+    })),
+    // The aggregates themselves are the features.
+    compute: compute.kind === 'aggregate' ? { kind: compute.kind } : meaningOf('compute', compute),
+    ...meaningOf('group', { every, availableAfter, allowPartialWindows }),
   }
+}
+
+/** A source's meaning holds that of the sources that it is a query over. */
+function sourceMeaning(source: Source): { readonly [field: string]: Json } {
+  if (source.format !== 'sql') return meaningOf('source', source)
+  const { sources, ...fields } = source
+  const inner = sources.map((one) => ({ name: one.name, ...sourceMeaning(one) }))
+  return { ...meaningOf('source', fields), sources: inner }
 }
 
 function hash(parts: object): string {

@@ -2,12 +2,12 @@
 import type { Kysely } from 'kysely'
 import type { GateReport } from '../model/gate.ts'
 import type { Registry } from './registry.ts'
-import { readJson } from './stored.ts'
+import { readInteger, readJson } from './stored.ts'
 import type { RegistryTables } from './tables.ts'
 
 export function gateMemory(
   db: Kysely<RegistryTables>,
-): Pick<Registry, 'saveGateReports' | 'gateReports' | 'saveOverride'> {
+): Pick<Registry, 'saveGateReports' | 'gateReports' | 'saveOverride' | 'overrides'> {
   return {
     // One row a run, so a run that is judged again replaces the whole of its first judgement in one statement.
     saveGateReports: async (runId, reports, at) => {
@@ -32,6 +32,19 @@ export function gateMemory(
         .values({ run_id: runId, name, reason, decided_at: at })
         .onConflict((conflict) => conflict.columns(['run_id', 'decided_at']).doUpdateSet({ name, reason }))
         .execute()
+    },
+    overrides: async (runId) => {
+      const rows = await db
+        .selectFrom('asof_overrides')
+        .select(['name', 'reason', 'decided_at'])
+        .where('run_id', '=', runId)
+        .orderBy('decided_at')
+        .execute()
+      return rows.map(({ name, reason, decided_at: at }) => ({
+        name,
+        reason,
+        decidedAt: readInteger(at, 'asof_overrides.decided_at'),
+      }))
     },
   }
 }

@@ -5,8 +5,9 @@
 import { sql, type Kysely } from 'kysely'
 import { InputError } from '../model/errors.ts'
 import { formatDuration, formatInstant, type IntervalRange } from '../model/time.ts'
-import type { LedgerEntry, Registry } from './registry.ts'
-import { readInteger, readNullableInteger } from './stored.ts'
+import { canonicalJson } from './canonicalJson.ts'
+import type { FeatureFingerprints, LedgerEntry, Registry } from './registry.ts'
+import { readInteger, readJson, readNullableInteger } from './stored.ts'
 import type { RegistryTables } from './tables.ts'
 
 type LedgerMemory = Pick<Registry, 'recordPublished' | 'published' | 'ledgerSummary' | 'publishedRunIds'>
@@ -20,16 +21,19 @@ export function ledgerMemory(db: Kysely<RegistryTables>): LedgerMemory {
     published: async (group, range) => {
       const rows = await db
         .selectFrom('asof_intervals')
-        .select(['interval_end', 'run_id', 'fingerprint', 'sequence_number'])
+        .select(['interval_end', 'run_id', 'fingerprint', 'computed_fingerprint', 'sequence_number'])
         .where('group_id', '=', group)
         .where('interval_end', '>', range.from)
         .where('interval_end', '<=', range.to)
         .orderBy('interval_end')
         .execute()
+      const featuresOf = await featureSets(db, group)
       return rows.map((row) => ({
         end: readInteger(row.interval_end, 'asof_intervals.interval_end'),
         runId: row.run_id,
         fingerprint: row.fingerprint,
+        features: featuresOf(row.fingerprint),
+        filled: addedSince(featuresOf(row.computed_fingerprint), featuresOf(row.fingerprint)),
         sequenceNumber: readInteger(row.sequence_number, 'asof_intervals.sequence_number'),
       }))
     },
@@ -61,12 +65,46 @@ export function ledgerMemory(db: Kysely<RegistryTables>): LedgerMemory {
   }
 }
 
+/** Every feature set of a group by fingerprint; one that nobody has noted has no features. */
+async function featureSets(
+  db: Kysely<RegistryTables>,
+  group: string,
+): Promise<(fingerprint: string) => FeatureFingerprints> {
+  const rows = await db
+    .selectFrom('asof_feature_sets')
+    .select(['fingerprint', 'features'])
+    .where('group_id', '=', group)
+    .execute()
+  const sets = new Map(
+    rows.map(({ fingerprint, features }) => [
+      fingerprint,
+      readJson(features, 'asof_feature_sets.features') as FeatureFingerprints,
+    ]),
+  )
+  return (fingerprint) => sets.get(fingerprint) ?? {}
+}
+
+function addedSince(computed: FeatureFingerprints, now: FeatureFingerprints): string[] {
+  return Object.keys(now).filter((name) => computed[name] !== now[name])
+}
+
 async function recordPublished(db: Kysely<RegistryTables>, entry: LedgerEntry): Promise<void> {
-  for (const range of entry.ranges) checkRange(range, entry)
-  if (entry.ranges.length <= rangesPerStatement) return writeRanges(db, entry, entry.ranges)
+  for (const range of [...entry.ranges, ...entry.filled]) checkRange(range, entry)
   await db.transaction().execute(async (transaction) => {
+    await transaction
+      .insertInto('asof_feature_sets')
+      .values({
+        group_id: entry.group,
+        fingerprint: entry.fingerprint,
+        features: canonicalJson(entry.features),
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
     for (let at = 0; at < entry.ranges.length; at += rangesPerStatement) {
-      await writeRanges(transaction, entry, entry.ranges.slice(at, at + rangesPerStatement))
+      await writeRanges(transaction, entry, entry.ranges.slice(at, at + rangesPerStatement), 'computed')
+    }
+    for (let at = 0; at < entry.filled.length; at += rangesPerStatement) {
+      await writeRanges(transaction, entry, entry.filled.slice(at, at + rangesPerStatement), 'filled')
     }
   })
 }
@@ -84,15 +122,19 @@ async function writeRanges(
   db: Kysely<RegistryTables>,
   entry: LedgerEntry,
   ranges: readonly IntervalRange[],
+  how: 'computed' | 'filled',
 ): Promise<void> {
   if (ranges.length === 0) return
   const integer = (value: number) => sql`cast(${value} as bigint)`
   const step = integer(entry.cadenceMs)
   const bounds = ranges.map(({ from, to }) => sql`(${integer(from + entry.cadenceMs)}, ${integer(to)})`)
+  // A fill leaves the rows as they were computed.
+  const computed =
+    how === 'filled' ? sql`asof_intervals.computed_fingerprint` : sql`excluded.computed_fingerprint`
   // `where true` keeps SQLite from reading `on conflict` as the condition of a join.
   await sql`
     insert into asof_intervals
-      (group_id, interval_end, run_id, fingerprint, sequence_number, snapshot_id, published_at)
+      (group_id, interval_end, run_id, fingerprint, computed_fingerprint, sequence_number, snapshot_id, published_at)
     with recursive
       bounds(first_end, last_end) as (values ${sql.join(bounds)}),
       ends(interval_end, last_end) as (
@@ -101,12 +143,13 @@ async function writeRanges(
         select interval_end + ${step}, last_end from ends where interval_end + ${step} <= last_end
       )
     select
-      ${entry.group}, interval_end, ${entry.runId}, ${entry.fingerprint},
+      ${entry.group}, interval_end, ${entry.runId}, ${entry.fingerprint}, ${entry.fingerprint},
       ${integer(entry.sequenceNumber)}, ${entry.snapshotId}, ${integer(entry.publishedAt)}
     from ends where true
     on conflict (group_id, interval_end) do update set
       run_id = excluded.run_id,
       fingerprint = excluded.fingerprint,
+      computed_fingerprint = ${computed},
       sequence_number = excluded.sequence_number,
       snapshot_id = excluded.snapshot_id,
       published_at = excluded.published_at

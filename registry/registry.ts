@@ -6,6 +6,9 @@
  */
 import type { EpochMs, GateReport, IntervalRange } from '../model/index.ts'
 
+/** Fingerprints by name of feature. */
+export type FeatureFingerprints = Readonly<Record<string, string>>
+
 export interface RegisteredGroup {
   readonly id: string
   readonly fingerprint: string
@@ -14,7 +17,10 @@ export interface RegisteredGroup {
   /** The bound schema: keys and features with their types. */
   readonly keys: readonly { name: string; type: string }[]
   readonly features: readonly { name: string; type: string }[]
+  readonly featureFingerprints: FeatureFingerprints
   readonly registeredAt: EpochMs
+  /** Since when nothing computes the group any more; null while it is in use. */
+  readonly retiredAt: EpochMs | null
   /** Counts changes of this row: the optimistic lock of `registerGroup`. */
   readonly revision: number
 }
@@ -38,12 +44,22 @@ export interface Run {
   readonly reason: string | null
 }
 
+export interface RunOverride {
+  readonly name: string
+  readonly reason: string
+  readonly decidedAt: EpochMs
+}
+
 export interface LedgerEntry {
   readonly group: string
   readonly runId: string
   readonly fingerprint: string
-  /** Which intervals the run published. */
+  /** What `fingerprint` stands for. */
+  readonly features: FeatureFingerprints
+  /** Which intervals the run computed and published. */
   readonly ranges: readonly IntervalRange[]
+  /** Intervals whose rows were there already and only gained features; none of `ranges`. */
+  readonly filled: readonly IntervalRange[]
   readonly cadenceMs: number
   readonly snapshotId: string
   /** Decides which of two runs wrote an interval last. */
@@ -55,7 +71,16 @@ export interface PublishedInterval {
   readonly end: EpochMs
   readonly runId: string
   readonly fingerprint: string
+  readonly features: FeatureFingerprints
+  /** Features that were computed into rows which were there already. */
+  readonly filled: readonly string[]
   readonly sequenceNumber: number
+}
+
+export interface RegisteredService {
+  readonly name: string
+  readonly definition: unknown
+  readonly revision: number
 }
 
 export interface Registry {
@@ -68,8 +93,13 @@ export interface Registry {
   group(id: string): Promise<RegisteredGroup | null>
   /** Inserts (`revision` 0) or replaces the revision that was read. @throws ConflictError where it has moved. */
   registerGroup(group: Omit<RegisteredGroup, 'revision'>, readRevision: number): Promise<void>
-  services(): Promise<{ name: string; definition: unknown }[]>
-  registerService(name: string, definition: unknown, at: EpochMs): Promise<void>
+  /** Notes that nothing computes the group any more. @throws ConflictError as `registerGroup` does. */
+  retireGroup(id: string, readRevision: number, at: EpochMs): Promise<void>
+  services(): Promise<RegisteredService[]>
+  /** Inserts (`revision` 0) or replaces the revision that was read. @throws ConflictError where it has moved. */
+  registerService(name: string, definition: unknown, at: EpochMs, readRevision: number): Promise<void>
+  /** Forgets a service that is needed no more. @throws ConflictError where it has moved. */
+  removeService(name: string, readRevision: number): Promise<void>
 
   openRun(run: Omit<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason'>): Promise<void>
   updateRun(
@@ -83,6 +113,8 @@ export interface Registry {
   gateReports(runId: string): Promise<GateReport[]>
   /** Notes who let a blocked run through, and why. */
   saveOverride(runId: string, by: { name: string; reason: string }, at: EpochMs): Promise<void>
+  /** Who let the run through, oldest first: a run may be judged again on a newer table. */
+  overrides(runId: string): Promise<RunOverride[]>
 
   /** Idempotent; of two entries for one interval the greater sequence number stays. */
   recordPublished(entry: LedgerEntry): Promise<void>

@@ -21,13 +21,16 @@ export interface RegistryTables {
     definition: string
     keys: string
     features: string
+    feature_fingerprints: string
     registered_at: IntegerColumn
+    retired_at: NullableIntegerColumn
     revision: IntegerColumn
   }
   asof_services: {
     name: string
     definition: string
     registered_at: IntegerColumn
+    revision: IntegerColumn
   }
   asof_runs: {
     run_id: string
@@ -50,9 +53,17 @@ export interface RegistryTables {
     interval_end: IntegerColumn
     run_id: string
     fingerprint: string
+    /** What the rows were first computed as; features beyond it were filled in. */
+    computed_fingerprint: string
     sequence_number: IntegerColumn
     snapshot_id: string
     published_at: IntegerColumn
+  }
+  /** The features that stand behind a group's fingerprint. */
+  asof_feature_sets: {
+    group_id: string
+    fingerprint: string
+    features: string
   }
   asof_gate_reports: {
     run_id: string

@@ -4,12 +4,15 @@ import { Command, CommanderError, Option } from 'commander'
 import { readConfig, type Config } from '../worker/config.ts'
 import { apply } from './commands/apply.ts'
 import { backfill } from './commands/backfill.ts'
+import { check } from './commands/check.ts'
 import { dev } from './commands/dev.ts'
 import { doctor } from './commands/doctor.ts'
 import { get } from './commands/get.ts'
+import { init } from './commands/init.ts'
 import { materialize } from './commands/materialize.ts'
 import { plan } from './commands/plan.ts'
 import { resolveGate } from './commands/resolve.ts'
+import { retire } from './commands/retire.ts'
 import { show } from './commands/show.ts'
 import { status } from './commands/status.ts'
 import { stop } from './commands/stop.ts'
@@ -60,12 +63,24 @@ command('stop', 'stop what `asof dev` or `npm run demo -- --keep` started').acti
 command('doctor', 'say what is there and what is missing')
   .addOption(format())
   .action(calling((config, { output }: Given) => doctor(config, output)))
+command('init [folder]', 'make a small working store of your own, with a test')
+  .addOption(format())
+  .action(
+    calling((config, folder: string | undefined, { output }: Given) => init(config, folder ?? '.', output)),
+  )
+command('check', 'for CI: do the definitions load, fit their data and mean what is committed')
+  .option('--write', 'write what they mean, to be committed', false)
+  .addOption(format())
+  .action(calling((config, { write, output }: Given & { write: boolean }) => check(config, write, output)))
 command('plan', 'show what the definitions would change')
   .addOption(format())
   .action(calling((config, { output }: Given) => plan(config, output)))
 command('apply', 'register the definitions and make their tables')
   .addOption(format())
   .action(calling((config, { output }: Given) => apply(config, output)))
+command('retire <what>', 'say that a version of a feature group, or a service, is needed no more')
+  .addOption(format())
+  .action(calling((config, what: string, { output }: Given) => retire(config, what, output)))
 command('backfill <group>', 'compute, judge, publish and load the missing intervals of a range')
   .requiredOption('--from <instant>', 'exclusive start, such as 2001-01-08')
   .requiredOption('--to <instant>', 'inclusive end, such as 2001-07-01')

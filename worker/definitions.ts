@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { register } from 'tsx/esm/api'
+import { codeHash } from './codeHash.ts'
 import { AsofError, collectDefinitions, InputError, type Definitions } from '../model/index.ts'
 
 const indexNames = ['index.ts', 'index.mts', 'index.js', 'index.mjs']
@@ -14,13 +15,28 @@ export async function loadDefinitions(path: string): Promise<Definitions> {
   const unregister = import.meta.url.endsWith('.ts') ? null : register()
   try {
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
-    return collectDefinitions(module)
+    const definitions = collectDefinitions(module)
+    await hashCode(file, module, definitions)
+    return definitions
   } catch (error) {
     if (error instanceof AsofError) throw error
     const message = error instanceof Error ? error.message : String(error)
     throw new InputError(`The definitions ${file} do not load: ${message}`, { file }, { cause: error })
   } finally {
     await unregister?.()
+  }
+}
+
+/** Functions count by their code, which only their module's files tell. */
+async function hashCode(
+  file: string,
+  module: Readonly<Record<string, unknown>>,
+  { groups }: Definitions,
+): Promise<void> {
+  for (const group of groups.values()) {
+    if (group.compute.kind !== 'map') continue
+    const exported = Object.keys(module).find((name) => module[name] === group) ?? null
+    group.compute.codeHash = await codeHash(file, exported)
   }
 }
 

@@ -120,12 +120,14 @@ async function judgeUntilPublished(
     show(progress, 'judging')
     const judgement = await compute.judgeRun({ ...refOf(plan), staged })
     progress.gates = judgement.gates
+    progress.override = null
     let override: Override | undefined
     if (judgement.verdict === 'block') {
       await control.parkRun(refOf(plan))
       const decision = await gate.decide()
       if (decision.decision !== 'override') return decision.decision
       override = { name: decision.name ?? '', reason: decision.reason ?? '' }
+      progress.override = override
     }
     show(progress, 'publishing')
     try {

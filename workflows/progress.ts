@@ -1,6 +1,6 @@
 /** What a run shows while it goes: one value for the query, a table in the Temporal UI and a search attribute. */
 import { defineQuery, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
-import type { GateOutcome, PlannedRun } from './contract.ts'
+import type { GateOutcome, Override, PlannedRun } from './contract.ts'
 import { queryNames, searchAttributes } from './names.ts'
 
 export type BackfillStep =
@@ -27,6 +27,8 @@ export interface BackfillProgress {
   chunksDone: number
   rows: number
   gates: GateOutcome[]
+  /** Who let the run through although a gate blocked. */
+  override: Override | null
   /** What a person can do now, where the run waits for one. */
   waitingFor: string | null
 }
@@ -44,6 +46,7 @@ export function newProgress(runId: string, group: string): BackfillProgress {
     chunksDone: 0,
     rows: 0,
     gates: [],
+    override: null,
     waitingFor: null,
   }
 }
@@ -51,7 +54,15 @@ export function newProgress(runId: string, group: string): BackfillProgress {
 /** Takes over what the plan says; computing starts from nothing. */
 export function planned(progress: BackfillProgress, plan: PlannedRun): void {
   const { intervals, alreadyPublished, chunks } = plan
-  Object.assign(progress, { intervals, alreadyPublished, chunks, chunksDone: 0, rows: 0, gates: [] })
+  Object.assign(progress, {
+    intervals,
+    alreadyPublished,
+    chunks,
+    chunksDone: 0,
+    rows: 0,
+    gates: [],
+    override: null,
+  })
 }
 
 /** Moves to a step and shows it everywhere. */
@@ -67,8 +78,7 @@ export function show(progress: BackfillProgress, step: BackfillStep): void {
 }
 
 function describe(progress: BackfillProgress): string {
-  const { step, group, runId, intervals, alreadyPublished, chunks, chunksDone, rows, gates, waitingFor } =
-    progress
+  const { step, group, runId, intervals, alreadyPublished, chunks, chunksDone, rows, waitingFor } = progress
   const lines = [
     `**${group}**: ${step}`,
     '',
@@ -76,10 +86,23 @@ function describe(progress: BackfillProgress): string {
     '|---|---|---|---|---|',
     `| ${intervals} | ${alreadyPublished} | ${chunksDone} of ${chunks} | ${rows} | ${runId} |`,
   ]
-  if (gates.length > 0) {
-    lines.push('', '| verdict | gate |', '|---|---|')
-    for (const { verdict, sentence } of gates) lines.push(`| ${verdict} | ${sentence} |`)
-  }
+  lines.push(...describeGates(progress))
   if (waitingFor !== null) lines.push('', waitingFor)
   return lines.join('\n')
+}
+
+function describeGates({ runId, gates, override }: BackfillProgress): string[] {
+  if (gates.length === 0) return []
+  const lines = ['', '| verdict | gate |', '|---|---|']
+  for (const { verdict, sentence } of gates) lines.push(`| ${verdict} | ${cell(sentence)} |`)
+  // Rows never travel through Temporal; the reports lie in the registry.
+  if (gates.some(({ verdict }) => verdict !== 'pass'))
+    lines.push('', `Offending rows: \`asof show ${runId}\``)
+  if (override !== null) lines.push('', `Overridden by ${override.name}: ${override.reason}`)
+  return lines
+}
+
+/** Text inside of a table's cell. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 }

@@ -1,5 +1,9 @@
 /** Every migration in order; the name decides. A migration that has been released never changes again. */
 import type { Migration } from 'kysely'
 import { first } from './0001_first.ts'
+import { features } from './0002_features.ts'
 
-export const migrations: Record<string, Migration> = { '0001_first': first }
+export const migrations: Record<string, Migration> = {
+  '0001_first': first,
+  '0002_features': features,
+}

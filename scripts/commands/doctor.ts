@@ -1,5 +1,6 @@
 /** `asof doctor`: what is there, what is missing and how to get it. */
 import { existsSync } from 'node:fs'
+import { fileSourcesOf } from '../../model/index.ts'
 import { listSourceFiles, resolvePath } from '../../offline/index.ts'
 import type { Config } from '../../worker/config.ts'
 import { loadDefinitions } from '../../worker/definitions.ts'
@@ -60,8 +61,8 @@ async function checkDefinitions(config: Config): Promise<Finding[]> {
   findings.push(
     await attempt('definitions', async () => {
       const { groups, services } = await loadDefinitions(config.features)
-      const sources = new Map([...groups.values()].map(({ source }) => [source.name, source]))
-      for (const source of sources.values()) {
+      const sources = fileSourcesOf([...groups.values()].flatMap((group) => group.sources))
+      for (const source of sources) {
         findings.push(
           await attempt(`source ${source.name}`, async () => {
             const files = await listSourceFiles(

@@ -1,8 +1,10 @@
 /** `asof show`: a feature group with its table, or a run with its gate reports. */
 import { formatInstant, InputError } from '../../model/index.ts'
+import { lineageOf, type Lineage } from '../../registry/index.ts'
 import type { Config } from '../../worker/config.ts'
 import { databasePath, warehousePath, type Store } from '../../worker/openStore.ts'
 import { bold, print, table, type Format } from '../output.ts'
+import { showRun, type Shown } from './showRun.ts'
 import { withStore } from './withStore.ts'
 
 export async function show(config: Config, what: string, format: Format): Promise<void> {
@@ -18,9 +20,11 @@ export async function show(config: Config, what: string, format: Format): Promis
   print(format, shown.data, shown.text)
 }
 
-interface Shown {
-  data: unknown
-  text: string
+function hindsightSentence({ sources }: Lineage): string {
+  const silent = sources.filter(({ arrival }) => arrival === null).map(({ name }) => name)
+  return silent.length === 0
+    ? 'history sees only what had arrived when it was due'
+    : `history may have hindsight: ${silent.join(', ')} ${silent.length === 1 ? 'names' : 'name'} no arrival column`
 }
 
 /** Everything that an Iceberg engine needs to open the table, and what stands in it. */
@@ -36,8 +40,10 @@ async function showGroup(config: Config, store: Store, id: string): Promise<Show
     committedAt: formatInstant(timestampMs),
     summary,
   }))
+  const lineage = lineageOf(registered, await store.registry.services())
   const data = {
     group: registered,
+    lineage,
     published: await store.registry.ledgerSummary(id),
     catalog: {
       type: 'sql',
@@ -48,10 +54,18 @@ async function showGroup(config: Config, store: Store, id: string): Promise<Show
     table: { identifier: `${store.store}.${id}`, location, metadataLocation, refs, snapshots },
   }
   const text = [
-    `${bold(id)}  fingerprint ${registered.fingerprint.slice(0, 12)}, ${data.published.intervals} intervals published`,
+    `${bold(id)}  fingerprint ${registered.fingerprint.slice(0, 12)}, ${data.published.intervals} intervals published${registered.retiredAt === null ? '' : `, retired at ${formatInstant(registered.retiredAt)}`}`,
+    `from ${lineage.sources.map(({ name }) => name).join(', ')}, about ${lineage.entity}, by ${lineage.owner}`,
+    hindsightSentence(lineage),
+    '',
     table(
-      ['feature', 'type'],
-      registered.features.map(({ name, type }) => [name, type]),
+      ['feature', 'type', 'fingerprint', 'services'],
+      lineage.features.map(({ name, type, fingerprint, services }) => [
+        name,
+        type,
+        fingerprint.slice(0, 12),
+        services.join(', '),
+      ]),
     ),
     '',
     `catalog   ${data.catalog.uri} (name ${data.catalog.name})`,
@@ -75,27 +89,4 @@ async function showGroup(config: Config, store: Store, id: string): Promise<Show
     ),
   ]
   return { data, text: text.join('\n') }
-}
-
-async function showRun({ registry }: Store, runId: string): Promise<Shown | null> {
-  const run = await registry.run(runId)
-  if (run === null) return null
-  const gates = await registry.gateReports(runId)
-  const lines = gates.flatMap(({ verdict, sentence, violations, violationCount }) => [
-    `${verdict.padEnd(5)} ${sentence}`,
-    ...(violations.length === 0
-      ? []
-      : [violationTable(violations), `(${violations.length} of ${violationCount})`]),
-  ])
-  const head = `${bold(run.runId)}  ${run.group} ${run.mode} ${formatInstant(run.range.from)}..${formatInstant(run.range.to)}: ${run.status}${run.reason === null ? '' : ` (${run.reason})`}`
-  return { data: { run, gates }, text: [head, ...lines].join('\n') }
-}
-
-/** The sample of offending rows. */
-export function violationTable(violations: readonly Readonly<Record<string, string | null>>[]): string {
-  const header = Object.keys(violations[0] ?? {})
-  return table(
-    header,
-    violations.map((row) => header.map((name) => row[name] ?? 'null')),
-  )
 }

@@ -16,7 +16,7 @@ import type { GateDecision } from '../../workflows/resolveGate.ts'
 import { describeResult, followBackfill } from '../commands/backfill.ts'
 import { describeStack } from '../commands/dev.ts'
 import { planText } from '../commands/plan.ts'
-import { violationTable } from '../commands/show.ts'
+import { violationTable } from '../commands/showRun.ts'
 import { bold, dim, say } from '../output.ts'
 import { readStack, startStack, stopStack, type StackFile } from '../stack.ts'
 import { connectClient, resultOf, startBackfill, startFormLink, workflowLink } from '../temporal.ts'
@@ -29,6 +29,7 @@ const firstWholeWeek = '2001-01-08'
 const lastDay = '2001-07-01'
 const ruinedDay = '2001-06-15'
 const afterRuinedDay = '2001-06-16'
+/** The groups of the story; the example store has others to look at. */
 const groupIds = ['airport_delays_v1', 'route_punctuality_v1']
 
 interface Scene {

@@ -211,6 +211,23 @@ describe('PyIceberg reads what we write', () => {
     expect(seen.snapshots.map(({ operation }) => operation)).toEqual(['append', 'overwrite', 'overwrite'])
   })
 
+  test('columns added by new ids: old files read null, new ones their values', async () => {
+    const table = await createTable('widened')
+    await append(table, hourly(0, 30))
+    await table.addColumns([
+      { name: 'cancelled', type: 'long' },
+      { name: 'worst', type: { type: 'list', element: 'double', 'element-required': false } },
+    ])
+    const old = `(SELECT *, NULL::BIGINT AS cancelled, NULL::DOUBLE[] AS worst FROM ${hourly(0, 30)})`
+    expect(await compareWith(old, table)).toEqual([])
+    expect(await compare(table)).toEqual([])
+    const more = `(SELECT *, 9007199254740993 AS cancelled, [mean_delay, 0.5] AS worst FROM ${hourly(30, 40)})`
+    await append(table, more)
+    expect(await compareWith(`(SELECT * FROM ${old} UNION ALL SELECT * FROM ${more})`, table)).toEqual([])
+    expect(await compare(table, undefined, [...fewFilters, where('cancelled', 'gt', 5n)])).toEqual([])
+    expect(await compare(table, undefined, [{ column: 'cancelled', op: 'is_null' }])).toEqual([])
+  })
+
   test('a staging branch beside main, then published', async () => {
     const table = await createTable('staged')
     await append(table, hourly(0, 30))

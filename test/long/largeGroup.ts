@@ -12,7 +12,7 @@ import {
   planChunks,
   query,
 } from '../../offline/index.ts'
-import { icebergTypeOf } from '../../activities/icebergTypes.ts'
+import { icebergType } from '../../activities/groupTable.ts'
 
 const [folder = '', days = '30'] = process.argv.slice(2)
 const eventsPerDay = 400_000
@@ -33,13 +33,14 @@ for (let day = 0; day < Number(days); day++) {
   )
 }
 
+const source = parquet({ name: 'events', path: events, timestamp: 'at' })
 const group = featureGroup({
   name: 'large',
   version: 1,
   owner: 'test',
   description: 'A group that is larger than what DuckDB may hold',
   entity: entity({ name: 'thing', keys: { id: 'int64' } }),
-  source: parquet({ name: 'events', path: events, timestamp: 'at' }),
+  source,
   every: '6h',
   features: {
     events_7d: count({ over: '7d' }),
@@ -47,11 +48,11 @@ const group = featureGroup({
     max_1d: max('value', { over: '1d' }),
   },
 })
-const files = await listSourceFiles(group.source, events)
+const files = await listSourceFiles(source, events)
 const bound = await bindGroup(connection, group, files)
-const relation = await bindSource(connection, group.source, files)
+const relation = await bindSource(connection, source, files)
 const schema = icebergSchema(
-  tableColumns(bound).map((column) => ({ ...column, type: icebergTypeOf(column.type) })),
+  tableColumns(bound).map((column) => ({ ...column, type: icebergType(column.type) })),
 )
 const range = { from: start + 7 * dayMs, to: start + Number(days) * dayMs }
 let rows = 0

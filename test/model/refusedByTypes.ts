@@ -1,7 +1,19 @@
 /**
  * What the compiler refuses before anything runs. Nothing here is executed: `tsc` fails where one of these compiles.
  */
-import { count, entity, featureGroup, gt, inRange, mean, parquet } from '../../model/index.ts'
+import {
+  count,
+  entity,
+  featureGroup,
+  gt,
+  inRange,
+  lastK,
+  mean,
+  parquet,
+  quantile,
+  topK,
+  windows,
+} from '../../model/index.ts'
 
 const features = { orders_1h: count({ over: '1h' }) }
 const good = {
@@ -15,6 +27,8 @@ const good = {
   features,
 } as const
 
+const orders = windows('orders', ['1h', '1d'], (over) => count({ over }))
+
 export const refused = [
   // @ts-expect-error a window is a duration, not a number
   () => count({ over: 24 }),
@@ -26,6 +40,31 @@ export const refused = [
   () => featureGroup(good).pick('nobody'),
   // @ts-expect-error a key has one of the key types
   () => entity({ name: 'a', keys: { b: 'float' } }),
+  // @ts-expect-error Parquet says the types of its columns itself
+  () => parquet({ name: 'orders', path: 'orders', timestamp: 'at', columns: { price: 'float64' } }),
+  // @ts-expect-error a local time that exists twice is the earlier or the later
+  () => parquet({ name: 'orders', path: 'orders', timestamp: 'at', timeZone: 'UTC', ambiguous: 'both' }),
   // @ts-expect-error a comparison needs a value
   () => gt('price'),
+  // @ts-expect-error the only window without a length is 'unbounded' (rule 3)
+  () => count({ over: 'forever' }),
+  // @ts-expect-error a quantile says which one
+  () => quantile('price', { over: '1h' }),
+  // @ts-expect-error the k greatest are a column's
+  () => topK(3, { over: '1h' }),
+  // @ts-expect-error a condition is made by eq, gt, … or sql('…'), never bare text
+  () => count({ over: '1h', where: 'price > 10' }),
+  // @ts-expect-error a default is a value of the feature's type, and a mean is a number (rule 10)
+  () => mean('price', { over: '1h', default: 'none' }),
+  // @ts-expect-error a default of a list is a list (rule 10)
+  () => lastK('price', 3, { over: '1h', default: 0 }),
+  // @ts-expect-error several windows are durations too
+  () => windows('orders', ['24'], (over) => count({ over })),
+  // @ts-expect-error a gate needs a feature of its group, and this line makes orders_1h and orders_1d only
+  () => featureGroup({ ...good, features: { ...orders }, gates: [inRange('orders_7d', 0, 1)] }),
+]
+
+/** What the last of them says, said rightly. */
+export const allowed = [
+  () => featureGroup({ ...good, features: { ...orders }, gates: [inRange('orders_1d', 0, 1)] }),
 ]

@@ -19,7 +19,7 @@ import {
   type KeyType,
 } from '../../model/index.ts'
 import { bindGroup, bindSource, computeRange, query } from '../../offline/index.ts'
-import { computeDays, filesOf, groupOn, inputError, workbench } from './workbench.ts'
+import { computeDays, filesOf, groupOn, inputError, onlySourceOf, workbench } from './workbench.ts'
 
 const bench = workbench()
 const over = '1d' as const
@@ -160,7 +160,7 @@ describe('types', () => {
 
   test('a column that changed its type since registration', async () => {
     const group = groupOn(sourceOf(await valuesOf('[1]')), { total: sum('v', { over }) })
-    const registered = await bindGroup(bench.connection, group, await filesOf(group.source))
+    const registered = await bindGroup(bench.connection, group, await filesOf(onlySourceOf(group)))
     const now = sourceOf(await valuesOf('[1.5::DOUBLE]'))
     const relation = await bindSource(bench.connection, now, await filesOf(now))
     const range = { from: Date.UTC(2001, 0, 1), to: Date.UTC(2001, 0, 2) }
@@ -256,9 +256,9 @@ describe('values', () => {
   test('an aborted computation throws the reason of its signal and leaves the connection usable', async () => {
     const reason = new Error('stop')
     const group = groupOn(sourceOf(await valuesOf('[1]')))
-    const sourceFiles = await filesOf(group.source)
+    const sourceFiles = await filesOf(onlySourceOf(group))
     const bound = await bindGroup(bench.connection, group, sourceFiles)
-    const relation = await bindSource(bench.connection, group.source, sourceFiles)
+    const relation = await bindSource(bench.connection, onlySourceOf(group), sourceFiles)
     const range = { from: Date.UTC(2001, 0, 1), to: Date.UTC(2001, 0, 2) }
     const request = { bound, relation, range, runId: 'r', into: 'aborted' }
     const run = computeRange(bench.connection, { ...request, signal: AbortSignal.abort(reason) })

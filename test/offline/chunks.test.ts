@@ -6,6 +6,7 @@ import { randomFrom } from './random.ts'
 import { groupOn } from './workbench.ts'
 
 const dayMs = 864e5
+const now = parseInstant('2001-07-01')
 const range = (from: string, to: string) => ({ from: parseInstant(from), to: parseInstant(to) })
 const shown = (chunks: readonly { from: number; to: number }[]) =>
   chunks.map(({ from, to }) => `${formatInstant(from)} ${formatInstant(to)}`)
@@ -58,13 +59,25 @@ test('an interval whose windows reach before the source is complete is refused',
   }
   expect(largestWindowMs(group)).toBe(7 * dayMs)
   expect(() =>
-    refuseIncomplete(group, [range('2001-02-01', '2001-02-02'), range('2001-01-07', '2001-01-09')]),
+    refuseIncomplete(group, [range('2001-02-01', '2001-02-02'), range('2001-01-07', '2001-01-09')], now),
   ).toThrow(
     'feature group tested_v1: feature long: the window of 7d of the interval that ends at 2001-01-07T01:00:00Z reaches back to 2000-12-31T01:00:00Z, but source events is complete only from 2001-01-01T00:00:00Z. The first interval with whole windows ends at 2001-01-08T00:00:00Z: start from 2001-01-07T23:00:00Z, or set allowPartialWindows on the group.',
   )
-  refuseIncomplete(group, [range('2001-01-07T23:00:00Z', '2001-01-09')])
-  refuseIncomplete(group, [])
-  refuseIncomplete({ ...group, allowPartialWindows: true }, [range('2001-01-01', '2001-01-09')])
+  refuseIncomplete(group, [range('2001-01-07T23:00:00Z', '2001-01-09')], now)
+  refuseIncomplete(group, [], now)
+  refuseIncomplete({ ...group, allowPartialWindows: true }, [range('2001-01-01', '2001-01-09')], now)
   const unbounded = csv({ name: 'events', path: 'x.csv', timestamp: 't' })
-  refuseIncomplete({ ...group, source: unbounded }, [range('2001-01-01', '2001-01-09')])
+  refuseIncomplete({ ...group, sources: [unbounded] }, [range('2001-01-01', '2001-01-09')], now)
+})
+
+test('an interval whose windows reach behind what the source keeps is refused, by the clock of the store', () => {
+  const source = csv({ name: 'events', path: 'x.csv', timestamp: 't', retention: '30d' })
+  const group = groupOn(source, { long: mean('v', { over: '7d' }) })
+  const asked = [range('2001-02-10', '2001-02-20')]
+  const fits = parseInstant('2001-02-11') - 7 * dayMs + 30 * dayMs
+  refuseIncomplete(group, asked, fits)
+  expect(() => refuseIncomplete(group, asked, fits + 1e3)).toThrow(
+    "feature group tested_v1: feature long: the window of 7d of the interval that ends at 2001-02-11T00:00:00Z reaches back to 2001-02-04T00:00:00Z, but source events keeps events for 30d: it is 2001-03-06T00:00:01Z on the store's clock, and those before 2001-02-04T00:00:01Z are going or gone. The first interval with whole windows ends at 2001-02-12T00:00:00Z: start from 2001-02-11T00:00:00Z, or set allowPartialWindows on the group.",
+  )
+  refuseIncomplete({ ...group, allowPartialWindows: true }, asked, fits + 365 * dayMs)
 })

@@ -2,7 +2,18 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { count, csv, env, json, max, mean, parquet, sum, type Source } from '../../model/index.ts'
+import {
+  count,
+  csv,
+  env,
+  json,
+  max,
+  mean,
+  parquet,
+  sum,
+  type FileSource,
+  type Source,
+} from '../../model/index.ts'
 import {
   bindGroup,
   bindSource,
@@ -11,12 +22,12 @@ import {
   query,
   resolvePath,
 } from '../../offline/index.ts'
-import { computeDays, filesOf, groupOn, inputError, workbench } from './workbench.ts'
+import { computeDays, filesOf, groupOn, inputError, onlySourceOf, workbench } from './workbench.ts'
 
 const bench = workbench()
 const kinds = { parquet, csv, json }
 
-const sourceAt = (path: string, timeZone?: string): Source => {
+const sourceAt = (path: string, timeZone?: string): FileSource => {
   const format = path.endsWith('.parquet') ? 'parquet' : /\.csv(\.gz)?$/.test(path) ? 'csv' : 'json'
   return kinds[format]({
     name: 'events',
@@ -30,7 +41,7 @@ const bound = async (source: Source, features = { sum: sum('v', { over: '1d' }) 
 
 describe('files', () => {
   test('a path comes from the definition, or from a variable with or without a default', () => {
-    const at = (path: Source['path']) => parquet({ name: 'events', path, timestamp: 't' })
+    const at = (path: FileSource['path']) => parquet({ name: 'events', path, timestamp: 't' })
     expect(resolvePath(at('data'), {}, '/base')).toBe('/base/data')
     expect(resolvePath(at('/abs/x'), {}, '/base')).toBe('/abs/x')
     expect(resolvePath(at('file:///abs/x%20y'), {}, '/base')).toBe('/abs/x y')
@@ -229,10 +240,10 @@ describe('timestamps (rule 1)', () => {
       ],
     ] as const) {
       const group = groupOn(sourceAt(await good(name)))
-      const files = await filesOf(group.source)
+      const files = await filesOf(onlySourceOf(group))
       const registered = await bindGroup(bench.connection, group, files)
       await bad(name)
-      const relation = await bindSource(bench.connection, group.source, files)
+      const relation = await bindSource(bench.connection, onlySourceOf(group), files)
       const range = { from: Date.UTC(2001, 0, 1), to: Date.UTC(2001, 0, 2) }
       const run = computeRange(bench.connection, {
         bound: registered,

@@ -8,9 +8,9 @@ import { count, entity, featureGroup, InputError, parseInstant } from '../../mod
 import type { AggregateFeature, FeatureGroup, Source } from '../../model/index.ts'
 import {
   bindGroup,
-  bindSource,
-  computeRange,
-  listSourceFiles,
+  bindSources,
+  computeRows,
+  listFilesOf,
   openDuckDb,
   query,
   type DuckDb,
@@ -56,9 +56,14 @@ export function workbench(): Workbench {
 }
 
 /** The files at a source's path, which these tests write as text. */
-export async function filesOf(source: Source): Promise<SourceFile[]> {
-  if (typeof source.path !== 'string') throw new Error(`source ${source.name} has no path of its own`)
-  return listSourceFiles(source, source.path)
+export async function filesOf(...sources: readonly Source[]): Promise<SourceFile[]> {
+  return listFilesOf(sources, {}, '/')
+}
+
+/** The source of a group that has just one. */
+export function onlySourceOf({ id, source }: FeatureGroup): Source {
+  if (source === null) throw new Error(`${id} has no source of its own`)
+  return source
 }
 
 export function groupOn(
@@ -80,12 +85,12 @@ export function groupOn(
 
 /** Binds and computes a group on what lies at its source's path, from 2 January 2001 (exclusive) for so many days. */
 export async function computeDays({ connection }: Workbench, group: FeatureGroup, days = 1): Promise<Row[]> {
-  const files = await filesOf(group.source)
+  const files = await filesOf(...group.sources)
   const bound = await bindGroup(connection, group, files)
-  const relation = await bindSource(connection, group.source, files)
+  const relations = await bindSources(connection, group.sources, files)
   const from = parseInstant('2001-01-01')
   const range = { from, to: from + days * 864e5 }
-  await computeRange(connection, { bound, relation, range, runId: 'run', into: 'days' })
+  await computeRows(connection, { bound, relations, range, runId: 'run', into: 'days' })
   try {
     return await query(connection, `SELECT * FROM days ORDER BY ALL`)
   } finally {

@@ -33,6 +33,7 @@ export function cardOf(group: string, change: Partial<GroupCard> = {}): Omit<Gro
     group,
     keys: [{ name: 'origin', type: 'string' }],
     schema: valueSchema([{ name: 'departures', type: 'int64' }]),
+    defaults: {},
     ttlMs: 7 * 864e5,
     cadenceMs: 36e5,
     ...change,
@@ -287,7 +288,13 @@ function cardRules({ store, newGroup }: Suite): void {
 
   test('a card comes back whole; complete stays null until a load is finished', async () => {
     const group = newGroup()
-    const card = cardOf(group, { ttlMs: null, keys: routeKeys })
+    const schema = valueSchema([
+      { name: 'departures', type: 'int64' },
+      { name: 'recent', type: 'list<timestamp>' },
+      { name: 'carrier', type: 'string' },
+    ])
+    const defaults = { departures: 2n ** 63n - 1n, recent: [0n], carrier: '7' }
+    const card = cardOf(group, { ttlMs: null, keys: routeKeys, schema, defaults })
     await store().write(card, order(1), [])
     expect(await store().readCard(group)).toEqual({ ...card, complete: null })
     expect(await store().listGroups()).toContain(group)

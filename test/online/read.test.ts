@@ -17,6 +17,7 @@ const card: GroupCard = {
   group: 'airport_delays_v1',
   keys: [{ name: 'origin', type: 'string' }],
   schema,
+  defaults: {},
   ttlMs: 7 * 24 * hour,
   cadenceMs: hour,
   complete: { snapshotId: '1', order: { incarnation: 1n, sequenceNumber: 1n }, loadedAtMs: now },
@@ -76,6 +77,28 @@ test('a value of an older schema is read by name, and a feature that it lacks is
     { name: 'mean', type: 'float64', status: 'NULL_VALUE', value: null },
     { name: 'departures', type: 'int64', status: 'PRESENT', value: 0n },
   ])
+})
+
+test('a default fills in for every status but PRESENT, and the status still tells', () => {
+  const of = { ...card, defaults: { departures: -1n, mean: 0.5 } }
+  expect(statuses(stored(BigInt(now) * 1000n), of)).toEqual([
+    [0n, 'PRESENT'],
+    [0.5, 'NULL_VALUE'],
+  ])
+  expect(statuses(null, of, ['mean'])).toEqual([[0.5, 'NOT_FOUND']])
+  expect(statuses(stored(0n), of, ['mean', 'departures'])).toEqual([
+    [0.5, 'OUTSIDE_MAX_AGE'],
+    [-1n, 'OUTSIDE_MAX_AGE'],
+  ])
+})
+
+test('lists and vectors are arrays of what their elements are', () => {
+  expect(valueJson('list<int64>', [2n ** 63n - 1n, null])).toBe('[9223372036854775807,null]')
+  expect(valueJson('list<timestamp>', [0n])).toBe('["1970-01-01T00:00:00Z"]')
+  expect(valueJson('list<string>', [])).toBe('[]')
+  expect(valueJson('vector<2>', [Math.fround(0.1), NaN])).toBe('[0.10000000149011612,"NaN"]')
+  expect(() => valueJson('list<int64>', 7n)).toThrow(/7 is no list<int64>/)
+  expect(() => valueJson('int64', [7n])).toThrow(/7 is no int64/)
 })
 
 test('a group is stale once its last load is older than one and a half times its cadence', () => {

@@ -1,9 +1,17 @@
 /** The value format: layout, exactness, and MessagePack that others read. */
+import { isDeepStrictEqual } from 'node:util'
 import { decode } from '@msgpack/msgpack'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { featureTypes, IntegrityError, type FeatureType } from '../../model/index.ts'
-import type { FeatureValue, LoadOrder } from '../../online/store.ts'
+import {
+  IntegrityError,
+  listOf,
+  scalarTypes,
+  shapeOf,
+  type FeatureType,
+  type ScalarType,
+} from '../../model/index.ts'
+import type { FeatureValue, LoadOrder, ScalarValue } from '../../online/store.ts'
 import {
   compareOrder,
   decodeBody,
@@ -15,7 +23,7 @@ import {
   valueSchema,
 } from '../../online/value.ts'
 
-const anyValue: Record<FeatureType, fc.Arbitrary<FeatureValue>> = {
+const anyScalar: Record<ScalarType, fc.Arbitrary<ScalarValue>> = {
   boolean: fc.boolean(),
   int32: fc.integer(),
   int64: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
@@ -25,10 +33,28 @@ const anyValue: Record<FeatureType, fc.Arbitrary<FeatureValue>> = {
   timestamp: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
 }
 
-const anyRow = fc.array(fc.constantFrom(...featureTypes), { maxLength: 40 }).chain((types) =>
+const anyType: fc.Arbitrary<FeatureType> = fc.oneof(
+  fc.constantFrom(...scalarTypes),
+  fc.constantFrom(...scalarTypes.map(listOf)),
+  fc.constantFrom<FeatureType>('vector<1>', 'vector<15>', 'vector<16>', 'vector<300>'),
+)
+
+function anyValue(type: FeatureType): fc.Arbitrary<FeatureValue> {
+  const shape = shapeOf(type)
+  switch (shape.kind) {
+    case 'scalar':
+      return anyScalar[shape.scalar]
+    case 'list':
+      return fc.array(fc.option(anyScalar[shape.element], { freq: 9 }), { maxLength: 20 })
+    case 'vector':
+      return fc.array(anyScalar.float32, { minLength: shape.length, maxLength: shape.length })
+  }
+}
+
+const anyRow = fc.array(anyType, { maxLength: 40 }).chain((types) =>
   fc.record({
     types: fc.constant(types),
-    values: fc.tuple(...types.map((type) => fc.option(anyValue[type], { freq: 4 }))),
+    values: fc.tuple(...types.map((type) => fc.option(anyValue(type), { freq: 4 }))),
     micros: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   }),
 )
@@ -91,11 +117,11 @@ test('every row comes back to the bit, and its body is what @msgpack/msgpack rea
       expect(decodeHeader(bytes)).toEqual({ tag: schema.tag, eventTimestampMicros: micros })
       expect(decodeOrder(bytes)).toEqual(order)
       const back = decodeBody(schema, bytes)
-      back.forEach((value, index) => expect(value).toBe(values[index]))
+      expect(isDeepStrictEqual(back, values)).toBe(true)
       expect(back.length).toBe(values.length)
       const other = decode(bytes.subarray(30), { useBigInt64: true }) as unknown[]
       expect(other.length).toBe(values.length)
-      other.forEach((value, index) => expect(value).toBe(values[index]))
+      expect(isDeepStrictEqual(other, values)).toBe(true)
     }),
     { numRuns: 2000 },
   )
@@ -171,4 +197,43 @@ test('torn or foreign bytes are an integrity error, never another value', () => 
     { name: 's', type: 'string' },
   ])
   expect(() => decodeBody(others, good)).toThrow(/expected n: float64, found 0xd3/)
+})
+
+test('lists and vectors, written out', () => {
+  const schema = valueSchema([
+    { name: 'recent', type: 'list<int64>' },
+    { name: 'carriers', type: 'list<string>' },
+    { name: 'embedding', type: 'vector<2>' },
+    { name: 'none', type: 'list<float64>' },
+  ])
+  const order = encodeOrder({ incarnation: 1n, sequenceNumber: 1n })
+  const encode = (values: FeatureValue[]) =>
+    encodeValue(schema, order, { keys: ['a'], eventTimestampMicros: 0n, values })
+  const values = [[7n, -1n], ['é', null], [0.5, -0], null]
+  const bytes = encode(values)
+  expect(bytes.subarray(30).toString('hex')).toBe(
+    ['94', '92d30000000000000007d3ffffffffffffffff', '92a2c3a9c0', '92ca3f000000ca80000000', 'c0'].join(''),
+  )
+  expect(decodeBody(schema, bytes)).toEqual(values)
+  const long = Array.from({ length: 70_000 }, (_, index) => BigInt(index))
+  expect(decodeBody(schema, encode([long, [], [1, 2], []]))).toEqual([long, [], [1, 2], []])
+  const refused: [FeatureValue[], RegExp][] = [
+    [
+      [null, null, [1], null],
+      /feature embedding: a list of 1 is no vector<2>\. Pass a list of 2 numbers, none/,
+    ],
+    [[null, null, [1, null], null], /feature embedding: a list of 2 is no vector<2>/],
+    [[null, null, [1, 0.1], null], /feature embedding: number 0\.1 is no float32/],
+    [
+      [7n, null, null, null],
+      /feature recent: bigint 7 is no list<int64>\. Pass a list, each of whose elements is a b/,
+    ],
+    [[[7], null, null, null], /feature recent: number 7 is no int64/],
+  ]
+  for (const [wrong, message] of refused) expect(() => encode(wrong)).toThrow(message)
+  for (let length = 30; length < bytes.length; length++) {
+    expect(() => decodeBody(schema, bytes.subarray(0, length)), `first ${length} bytes`).toThrow(
+      IntegrityError,
+    )
+  }
 })

@@ -52,6 +52,7 @@ async function work(folder: string): Promise<void> {
       group,
       keys: [{ name: 'origin', type: 'string' as const }],
       schema: valueSchema([{ name: 'departures', type: 'int64' }]),
+      defaults: {},
       ttlMs: 7 * 864e5,
       cadenceMs: 36e5,
     }

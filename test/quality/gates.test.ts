@@ -1,84 +1,26 @@
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
+  allowedValues,
+  coverage,
   inRange,
   InputError,
   IntegrityError,
+  jensenShannon,
+  knownValues,
   notEmpty,
   nullRate,
+  psi,
+  queryGate,
   rowCount,
+  scalarTypes,
   uniqueRows,
-  type FeatureType,
   type Gate,
-  type GateReport,
 } from '../../model/index.ts'
-import type { GateContext } from '../../quality/gate.ts'
 import { qualityGates } from '../../quality/gates.ts'
 import { historyIntervals, judgeGates, overallVerdict } from '../../quality/judgeGates.ts'
+import { contextOf, gateBench, relation } from './bench.ts'
 
-let instance: DuckDBInstance
-let connection: DuckDBConnection
-const asked: string[] = []
-
-beforeAll(async () => {
-  instance = await DuckDBInstance.create(':memory:', { threads: '2' })
-  connection = await instance.connect()
-  // The reports must not depend on the machine's zone.
-  await connection.run("SET TimeZone = 'America/New_York'")
-})
-afterAll(() => {
-  connection.closeSync()
-  instance.closeSync()
-})
-
-const query = async (sql: string) => {
-  asked.push(sql)
-  return (await connection.runAndReadAll(sql)).getRowObjects()
-}
-
-const sqlTypes: Record<FeatureType, string> = {
-  boolean: 'BOOLEAN',
-  int32: 'INTEGER',
-  int64: 'BIGINT',
-  float32: 'FLOAT',
-  float64: 'DOUBLE',
-  string: 'VARCHAR',
-  timestamp: 'TIMESTAMPTZ',
-}
-
-/** A relation with one row a value: key `k<position>`, feature `value`, stamped an hour after the other. */
-function relation(values: readonly string[], type: FeatureType = 'float64'): string {
-  const columns = `origin, TIMESTAMPTZ '2001-01-08 00:00:00Z' + INTERVAL 1 HOUR * position AS event_timestamp,
-    NULL::TIMESTAMPTZ AS created_timestamp, 'r1' AS run_id, value`
-  const rows = values.map(
-    (value, at) => `('k${String(at).padStart(3, '0')}', ${at}, CAST(${value} AS ${sqlTypes[type]}))`,
-  )
-  if (rows.length === 0) rows.push(`('none', -1, CAST(NULL AS ${sqlTypes[type]}))`)
-  return `(SELECT ${columns} FROM (VALUES ${rows.join(', ')}) AS v(origin, position, value) WHERE position >= 0)`
-}
-
-function contextOf(staged: string, changes: Partial<GateContext> = {}): GateContext {
-  return {
-    staged,
-    published: relation([]),
-    keys: ['origin'],
-    features: { value: 'float64' },
-    intervals: 1,
-    publishedIntervals: 0,
-    ...changes,
-  }
-}
-
-async function judge(
-  gate: Gate,
-  values: readonly string[],
-  type: FeatureType = 'float64',
-): Promise<GateReport> {
-  const context = contextOf(relation(values, type), { features: { value: type } })
-  const [report] = await judgeGates([gate], context, query)
-  if (report === undefined) throw new Error('no report')
-  return report
-}
+const { asked, query, judge } = gateBench()
 
 const repeated = (count: number, value: string) => Array.from({ length: count }, () => value)
 
@@ -86,7 +28,10 @@ describe('not_empty', () => {
   test('passes with a row, blocks or warns without', async () => {
     const passed = await judge(notEmpty(), ['1'])
     expect(passed).toMatchObject({ verdict: 'pass', figures: { rows: 1 }, violationCount: 0, violations: [] })
-    const empty = { sentence: 'not_empty: no row was staged for 1 interval.', violations: [] }
+    const empty = {
+      sentence: 'not_empty: no row was staged for 1 interval; it judges the run as a whole and names no row.',
+      violations: [],
+    }
     expect(await judge(notEmpty(), [])).toMatchObject({ verdict: 'block', ...empty })
     expect(await judge(notEmpty({ onViolation: 'warn' }), [])).toMatchObject({ verdict: 'warn', ...empty })
   })
@@ -131,7 +76,7 @@ describe('null_rate', () => {
   })
 
   test('works on every type', async () => {
-    for (const type of Object.keys(sqlTypes) as FeatureType[]) {
+    for (const type of scalarTypes) {
       expect(await judge(gate, ['NULL'], type), type).toMatchObject({
         verdict: 'block',
         violations: [{ value: null }],
@@ -301,8 +246,8 @@ describe('row_count', () => {
     [rows, intervals]: readonly [number, number],
     [publishedRows, publishedIntervals]: readonly [number, number],
   ) => {
-    const published = relation(repeated(publishedRows, '1'))
-    const changes = { intervals, published, publishedIntervals }
+    const history = { relation: relation(repeated(publishedRows, '1')), intervals: publishedIntervals }
+    const changes = { intervals, published: () => history }
     const [report] = await judgeGates([gate], contextOf(relation(repeated(rows, '1')), changes), query)
     return report
   }
@@ -325,7 +270,7 @@ describe('row_count', () => {
       figures: { ratio: 0.45 },
     })
     expect(few?.sentence).toBe(
-      'row_count: 4.5 rows per interval, 0.45 times the 10 of the last 24 intervals published before; 0.5 to 1.1 times may be.',
+      'row_count: 4.5 rows per interval, 0.45 times the 10 of the last 24 intervals published before; 0.5 to 1.1 times may be; it judges the run as a whole and names no row.',
     )
     expect(await judgeCounts(gate, [23, 2], [240, 24])).toMatchObject({ verdict: 'block' })
     expect(await judgeCounts(gate, [0, 2], [240, 24])).toMatchObject({
@@ -376,7 +321,15 @@ describe('all gates together', () => {
   })
 
   test('every kind of gate is there', () => {
-    expect(gates.map(({ gate }) => gate).sort()).toEqual(Object.keys(qualityGates).sort())
+    const others = [
+      allowedValues('value', [1]),
+      coverage({ min: 1 }),
+      psi('value', { max: 1 }),
+      jensenShannon('value', { max: 1 }),
+      knownValues([{ keys: { origin: 'a' }, at: '2001-01-08', feature: 'value', value: 1 }]),
+      queryGate('none', 'SELECT 1'),
+    ]
+    expect([...gates, ...others].map(({ gate }) => gate).sort()).toEqual(Object.keys(qualityGates).sort())
   })
 
   test('samples are ten rows in the order of keys and time, however the rows lie', async () => {

@@ -66,6 +66,7 @@ const airports: Card = {
     { name: 'mean_delay_24h', type: 'float64' },
     { name: 'last_seen', type: 'timestamp' },
   ]),
+  defaults: {},
   ttlMs: 7 * 24 * hour,
   cadenceMs: hour,
 }
@@ -76,6 +77,7 @@ const trips: Card = {
     { name: 'kind', type: 'string' },
   ],
   schema: valueSchema([{ name: 'trips', type: 'int32' }]),
+  defaults: {},
   ttlMs: null,
   cadenceMs: 24 * hour,
 }

@@ -24,7 +24,7 @@ import { canonicalJson, plainData } from '../../registry/canonicalJson.ts'
 import { definitionJson, registrationOf, serviceJson } from '../../registry/definition.ts'
 import { describeChange } from '../../registry/describeChange.ts'
 import type { RegisteredGroup } from '../../registry/registry.ts'
-import { featureFingerprint, groupFingerprint } from '../../registry/fingerprint.ts'
+import { featureFingerprint, featureFingerprints, groupFingerprint } from '../../registry/fingerprint.ts'
 
 const source = {
   name: 'flights',
@@ -68,6 +68,7 @@ const sameResult: Record<string, Changes> = {
   online: { online: false },
   'source name and prose': { source: parquet({ ...source, name: 'departures', description: 'x' }) },
   retention: { source: parquet({ ...source, retention: '900d' }) },
+  'a fix is said, not computed': { fix: 'the zone was wrong' },
   'entity name': { entity: entity({ name: 'field', description: 'x', keys: { origin: 'string' } }) },
   'description of a feature': over('departures', count({ over: '24h', description: 'x' })),
   'another way to write a window': over('departures', count({ over: '1d' })),
@@ -123,12 +124,13 @@ describe('a fingerprint', () => {
 
   test('is pinned: a change of it makes every published interval count as missing', () => {
     expect(groupFingerprint(group)).toMatchInlineSnapshot(
-      `"c4f056f422bfa81463e917f1ed00d343011c57b4b60161a503857d8f176f985e"`,
+      `"fed2ec222484296e4ea1baea0e3e42ccaf9fc2b6d369040bb019e47027f97aed"`,
     )
   })
 
   test('of a feature is that of what it computes, whatever its name and neighbours', () => {
     const twin = changed(over('twin', count({ over: '1d' })))
+    expect(featureFingerprints(twin)['twin']).toBe(featureFingerprint(group, 'departures'))
     expect(featureFingerprint(twin, 'twin')).toBe(featureFingerprint(group, 'departures'))
     expect(featureFingerprint(twin, 'twin')).not.toBe(featureFingerprint(group, 'late_share'))
     expect(() => featureFingerprint(group, 'nothing')).toThrow(/no feature "nothing".*departures/)
@@ -170,7 +172,8 @@ describe('a definition as data', () => {
       version: 1,
       ttl: null,
       entity: { name: 'airport', keys: [{ name: 'origin', type: 'string' }] },
-      source: { name: 'flights', format: 'parquet', path: { env: 'FLIGHTS' } },
+      sources: { flights: { format: 'parquet', path: { env: 'FLIGHTS' } } },
+      compute: { kind: 'aggregate' },
       features: { late_share: { aggregate: 'share', condition: { value: { int64: '5' } } } },
     })
     expect(Object.keys(json)).not.toContain('pick')
@@ -202,16 +205,18 @@ describe('a change', () => {
     )
 
   test('of nothing is none, and a group that is not registered is new', () => {
-    expect(describeOf({})).toEqual({ verdict: 'unchanged', sentences: [] })
+    expect(describeOf({})).toEqual({ verdict: 'unchanged', sentences: [], added: [], fixed: [] })
     expect(describeChange(null, bind(group))).toEqual({
       verdict: 'new',
       sentences: ['feature group delays_v1 is new, with 3 features.'],
+      added: ['departures', 'mean_delay', 'late_share'],
+      fixed: [],
     })
   })
 
   test('of prose, gates, ttl or order is cosmetic and is told', () => {
     const gates = [notEmpty({ onViolation: 'warn' }), inRange('late_share', 0, 1)]
-    expect(describeOf({ owner: 'b@example.com', ttl: '7d', gates })).toEqual({
+    expect(describeOf({ owner: 'b@example.com', ttl: '7d', gates })).toMatchObject({
       verdict: 'cosmetic',
       sentences: [
         'owner was "a@example.com" and is "b@example.com" now.',
@@ -222,7 +227,7 @@ describe('a change', () => {
       ],
     })
     const { departures, ...rest } = features
-    expect(describeOf({ features: { ...rest, departures } })).toEqual({
+    expect(describeOf({ features: { ...rest, departures } })).toMatchObject({
       verdict: 'cosmetic',
       sentences: [
         'the features stood in the order departures, mean_delay, late_share and stand in the order mean_delay, late_share, departures now.',
@@ -242,7 +247,7 @@ describe('a change', () => {
       expect.stringMatching(/^feature departures was removed/),
       'feature late_share.condition.value was 15 and is 20 now.',
       expect.stringMatching(/^feature more was added/),
-      expect.stringMatching(/Define it as version 2; delays_v1 stays as it is/),
+      expect.stringMatching(/Define it as version 2; delays_v1 stays as it is.*fix: '/),
     ])
   })
 

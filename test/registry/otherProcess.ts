@@ -16,7 +16,7 @@ while (won < Number(rounds)) {
   const definition = [...((read?.definition as string[] | undefined) ?? []), `${name}${won}`]
   try {
     const row = { id: 'shared_v1', fingerprint: name, definition, keys: [], features: [], registeredAt: 0 }
-    await registry.registerGroup(row, read?.revision ?? 0)
+    await registry.registerGroup({ ...row, featureFingerprints: {}, retiredAt: null }, read?.revision ?? 0)
     won += 1
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error

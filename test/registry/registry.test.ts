@@ -51,7 +51,9 @@ describe('groups and services', () => {
     definition: { features: { z: 1, a: 2 } },
     keys: [{ name: 'origin', type: 'string' }],
     features: [{ name: 'departures', type: 'int64' }],
+    featureFingerprints: { departures: 'd' },
     registeredAt: 978912000000,
+    retiredAt: null,
   }
 
   test('come back as they were registered, features in their order', async () => {
@@ -75,10 +77,24 @@ describe('groups and services', () => {
     expect(await registry.group('none_v1')).toBeNull()
   })
 
-  test('a service is replaced by name', async () => {
-    await registry.registerService('model_v1', { features: ['a'] }, 1)
-    await registry.registerService('model_v1', { features: ['b'] }, 2)
-    expect(await registry.services()).toEqual([{ name: 'model_v1', definition: { features: ['b'] } }])
+  test('a service is replaced by name and revision, and forgotten', async () => {
+    await registry.registerService('model_v1', { features: ['a'] }, 1, 0)
+    await registry.registerService('model_v1', { features: ['b'] }, 2, 1)
+    const there = [{ name: 'model_v1', definition: { features: ['b'] }, revision: 2 }]
+    expect(await registry.services()).toEqual(there)
+    await expect(registry.registerService('model_v1', {}, 3, 0)).rejects.toThrow(ConflictError)
+    await expect(registry.registerService('model_v1', {}, 3, 1)).rejects.toThrow(/model_v1.*register again/)
+    await expect(registry.removeService('model_v1', 1)).rejects.toThrow(ConflictError)
+    expect(await registry.services()).toEqual(there)
+    await registry.removeService('model_v1', 2)
+    expect(await registry.services()).toEqual([])
+  })
+
+  test('a group is retired on the revision that was read, and keeps everything else', async () => {
+    await registry.registerGroup(group, 0)
+    await expect(registry.retireGroup('delays_v1', 7, 9)).rejects.toThrow(ConflictError)
+    await registry.retireGroup('delays_v1', 1, 9)
+    expect(await registry.group('delays_v1')).toEqual({ ...group, retiredAt: 9, revision: 2 })
   })
 })
 
@@ -126,11 +142,11 @@ describe('several processes', () => {
     const waiting = await openRegistry(await openDatabase(path, 400))
     await holder.connection().execute(async (connection) => {
       await sql`begin immediate`.execute(connection)
-      const refused = waiting.registerService('s', {}, 1)
+      const refused = waiting.registerService('s', {}, 1, 0)
       await expect(refused).rejects.toThrow(UnavailableError)
       await expect(refused).rejects.toThrow(/locked/)
       expect(await waiting.services()).toEqual([])
-      const late = waiting.registerService('s', {}, 1)
+      const late = waiting.registerService('s', {}, 1, 0)
       await sql`rollback`.execute(connection)
       await late
     })
@@ -213,11 +229,12 @@ test('gate reports replace those of an earlier judgement; overrides are kept', a
   expect(await registry.gateReports('r2')).toEqual([])
   await registry.saveOverride('r1', { name: 'ada', reason: 'known outage' }, 3)
   await registry.saveOverride('r1', { name: 'ada', reason: 'known outage' }, 3)
-  const db = await openDatabase(path)
-  expect(await db.selectFrom('asof_overrides').select(['run_id', 'name', 'reason']).execute()).toEqual([
-    { run_id: 'r1', name: 'ada', reason: 'known outage' },
+  await registry.saveOverride('r1', { name: 'bob', reason: 'judged again' }, 5)
+  expect(await registry.overrides('r1')).toEqual([
+    { name: 'ada', reason: 'known outage', decidedAt: 3 },
+    { name: 'bob', reason: 'judged again', decidedAt: 5 },
   ])
-  await db.destroy()
+  expect(await registry.overrides('r2')).toEqual([])
 })
 
 describe('the ledger', () => {
@@ -225,7 +242,9 @@ describe('the ledger', () => {
     group: 'delays_v1',
     runId: 'r1',
     fingerprint: 'f1',
+    features: { departures: 'd1' },
     ranges: [{ from: 0, to: 3 * hour }],
+    filled: [],
     cadenceMs: hour,
     snapshotId: '8744736658442914487',
     sequenceNumber: 1,
@@ -239,7 +258,10 @@ describe('the ledger', () => {
     expect(await registry.ledgerSummary('delays_v1')).toEqual({ intervals: 0, first: null, last: null })
     await registry.recordPublished(entry({}))
     await registry.recordPublished(entry({ group: 'other_v1', runId: 'r9' }))
-    const one = (end: number) => ({ end, runId: 'r1', fingerprint: 'f1', sequenceNumber: 1 })
+    const one = (end: number) => ({
+      ...{ end, runId: 'r1', fingerprint: 'f1', features: { departures: 'd1' } },
+      ...{ filled: [], sequenceNumber: 1 },
+    })
     expect(await registry.published('delays_v1', all)).toEqual([hour, 2 * hour, 3 * hour].map(one))
     expect(await registry.published('delays_v1', { from: hour, to: 2 * hour })).toEqual([one(2 * hour)])
     expect(await registry.ledgerSummary('delays_v1')).toEqual({ intervals: 3, first: hour, last: 3 * hour })
@@ -259,6 +281,25 @@ describe('the ledger', () => {
       const runs = (await registry.published(group, all)).map(({ runId }) => runId)
       expect(runs, group).toEqual(['r1', 'r2', 'r1'])
     }
+  })
+
+  test('knows the features of each interval, and which of them were filled in', async () => {
+    const first = entry({})
+    const features = { departures: 'd1', late: 'l1' }
+    const second = { fingerprint: 'f2', features, runId: 'r2', sequenceNumber: 2 }
+    const fill = entry({ ...second, ranges: [], filled: [{ from: 0, to: 2 * hour }] })
+    const again = entry({ ...second, runId: 'r3', ranges: [{ from: 0, to: hour }], sequenceNumber: 3 })
+    for (const one of [first, fill, again, fill, first]) await registry.recordPublished(one)
+    const found = (await registry.published('delays_v1', all)).map((row) => [
+      row.runId,
+      row.features,
+      row.filled,
+    ])
+    expect(found).toEqual([
+      ['r3', features, []],
+      ['r2', features, ['late']],
+      ['r1', { departures: 'd1' }, []],
+    ])
   })
 
   test('integers are exact: instants before the epoch, snapshot ids, great sequence numbers', async () => {

@@ -1,0 +1,85 @@
+/**
+ * Fill (rule 6): added features go into the rows that are there. Keys, timestamps, versions, runs and all other columns
+ * stay bit for bit; no row comes and none goes.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { planScan, quoteIdentifier, readDataFiles, type Table } from '../iceberg/index.ts'
+import { formatInstant, InputError, type BoundGroup, type IntervalRange } from '../model/index.ts'
+import { query } from '../offline/index.ts'
+
+export interface FillRequest {
+  readonly table: Table
+  readonly bound: BoundGroup
+  readonly range: IntervalRange
+  /** The features that are filled in. */
+  readonly fills: readonly string[]
+  /** The temporary table of computed rows. */
+  readonly computed: string
+  /** Name of the temporary table that is made: the published rows, filled. */
+  readonly into: string
+  readonly localPath: (location: string) => string
+}
+
+/** @returns how many rows there are, and for how many of them nothing was computed, so that they keep null */
+export async function fillRows(
+  connection: DuckDBConnection,
+  request: FillRequest,
+): Promise<{ rows: number; unfilled: number }> {
+  const { table, bound, fills, computed, into } = request
+  const published = await publishedRows(request)
+  const shared = [...bound.keys.map(({ name }) => name), 'event_timestamp', ...versionColumn(bound)]
+  const matches = shared.map((name) => {
+    const column = quoteIdentifier(name)
+    return `published.${column} IS NOT DISTINCT FROM computed.${column}`
+  })
+  const columns = table.schema.fields.map(({ name }) => {
+    const from = fills.includes(name) ? 'computed' : 'published'
+    return `${from}.${quoteIdentifier(name)} AS ${quoteIdentifier(name)}`
+  })
+  const target = quoteIdentifier(into)
+  await query(
+    connection,
+    `CREATE TEMP TABLE ${target} AS SELECT ${columns.join(', ')}, computed.run_id IS NULL AS ${quoteIdentifier(unfilledColumn)}
+     FROM ${published} published LEFT JOIN ${quoteIdentifier(computed)} computed ON ${matches.join(' AND ')}`,
+  )
+  const [counts] = await query(
+    connection,
+    `SELECT count(*) AS rows, count(*) FILTER (WHERE ${quoteIdentifier(unfilledColumn)}) AS unfilled,
+       (SELECT count(*) FROM ${published}) AS published FROM ${target}`,
+  )
+  refuseMultiplied(request, Number(counts?.['rows']), Number(counts?.['published']))
+  return { rows: Number(counts?.['rows']), unfilled: Number(counts?.['unfilled']) }
+}
+
+/** Names of features have no blanks. */
+const unfilledColumn = 'was not computed'
+
+/** A query that brings its own created timestamps may have several versions of one event. */
+function versionColumn({ group: { compute } }: BoundGroup): string[] {
+  return compute.kind === 'query' && compute.created !== null ? ['created_timestamp'] : []
+}
+
+async function publishedRows({ table, range, localPath }: FillRequest): Promise<string> {
+  const after = BigInt(range.from) * 1000n
+  const upTo = BigInt(range.to) * 1000n
+  const { files } = await planScan(table, {
+    ref: 'main',
+    filter: {
+      op: 'and',
+      filters: [
+        { column: 'event_timestamp', op: 'gt', value: after },
+        { column: 'event_timestamp', op: 'le', value: upTo },
+      ],
+    },
+  })
+  const rows = readDataFiles({ schema: table.schema, files, localPath })
+  return `(SELECT * FROM ${rows} WHERE event_timestamp > make_timestamptz(${after}) AND event_timestamp <= make_timestamptz(${upTo}))`
+}
+
+function refuseMultiplied({ bound, fills, range }: FillRequest, rows: number, published: number): void {
+  if (rows === published) return
+  throw new InputError(
+    `feature group ${bound.group.id}: ${fills.join(', ')} cannot be filled in from ${formatInstant(range.from)} to ${formatInstant(range.to)}: ${published} rows are published there, and several computed rows stand for one of them. Give the group a new version.`,
+    { group: bound.group.id },
+  )
+}

@@ -1,0 +1,34 @@
+/** Groups of windowed aggregates over the events of one source. */
+import { z } from 'zod'
+import { defineGroup, groupFields, sourceField } from './defineGroup.ts'
+import type { AggregateFeature } from './feature.ts'
+import { aggregateFeature } from './featureSchema.ts'
+import type { FeatureGroup, GroupDefinition } from './group.ts'
+import type { Source } from './source.ts'
+import { labelOf, parseDefinition } from './validate.ts'
+
+export interface FeatureGroupDefinition<
+  Features extends Record<string, AggregateFeature>,
+> extends GroupDefinition<Features> {
+  source: Source
+}
+
+const schema = z.strictObject({ ...groupFields(aggregateFeature), source: sourceField })
+
+/**
+ * Defines a feature group of aggregates.
+ *
+ * @throws InputError that names the group, the feature and the cure.
+ */
+export function featureGroup<const Features extends Record<string, AggregateFeature>>(
+  definition: FeatureGroupDefinition<Features>,
+): FeatureGroup<Extract<keyof Features, string>> {
+  const what = labelOf('feature group', definition)
+  parseDefinition(schema, definition, what)
+  const { source, features } = definition
+  return defineGroup(
+    definition,
+    { source, sources: [source], compute: { kind: 'aggregate', features } },
+    what,
+  )
+}

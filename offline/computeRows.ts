@@ -1,0 +1,42 @@
+/** Computes the rows of a range of intervals into a temporary table, whichever way the group is computed. */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { quoteIdentifier } from '../iceberg/duckdb/quote.ts'
+import { IntegrityError } from '../model/errors.ts'
+import { computeMap } from './computeMap.ts'
+import { computeQuery } from './computeQuery.ts'
+import { computeRange, type ComputeRequest } from './compute.ts'
+import { query } from './duckdb.ts'
+import type { SourceRelation } from './source.ts'
+
+export interface RowsRequest extends Omit<ComputeRequest, 'relation'> {
+  /** Those of the group's sources, in their order. */
+  readonly relations: readonly SourceRelation[]
+}
+
+/**
+ * @returns how many rows the table holds
+ * @throws InputError for data that the group cannot be computed from
+ */
+export async function computeRows(
+  connection: DuckDBConnection,
+  request: RowsRequest,
+): Promise<{ rows: number }> {
+  switch (request.bound.group.compute.kind) {
+    case 'aggregate':
+      return computeRange(connection, { ...request, relation: onlySource(request) })
+    case 'query':
+      await computeQuery(connection, request)
+      break
+    case 'map':
+      await computeMap(connection, request, onlySource(request))
+      break
+  }
+  const [count] = await query(connection, `SELECT count(*) AS rows FROM ${quoteIdentifier(request.into)}`)
+  return { rows: Number(count?.['rows']) }
+}
+
+function onlySource({ bound, relations }: RowsRequest): SourceRelation {
+  const [relation, ...more] = relations
+  if (relation !== undefined && more.length === 0) return relation
+  throw new IntegrityError(`feature group ${bound.group.id} was given ${relations.length} sources, not one.`)
+}

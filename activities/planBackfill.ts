@@ -40,12 +40,13 @@ export const planBackfill =
     const cadenceMs = durationMs(group.every)
     const now = await deps.now()
     const asked = askedRange(group, from, to, now)
-    refuseIncomplete(group, [asked], now)
     await healLedger(deps, id, table)
 
     const published = await deps.registry.published(id, asked)
     const work = missingWork(asked, rewrite ? [] : published, registered.featureFingerprints, cadenceMs)
     const ranges = work.map(({ range }) => range)
+    // What is published stays, however long its events have been gone.
+    refuseIncomplete(group, ranges, now)
     const intervals = ranges.reduce((sum, range) => sum + intervalCount(range, cadenceMs), 0)
     const sourceFiles = await listFilesOf(group.sources, deps.environment, deps.baseFolder)
     const plan: RunPlan = {

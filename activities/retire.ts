@@ -24,6 +24,12 @@ export async function retire(deps: ActivityDeps, id: string): Promise<Retired> {
         { group: id },
       )
     }
+    if (deps.definitions.groups.has(id)) {
+      throw new InputError(
+        `Feature group ${id} is still defined, and every \`asof plan\` would ask for it again. Take its definition away first.`,
+        { group: id },
+      )
+    }
     await refuseUnderWay(deps, id)
     await deps.registry.retireGroup(id, group.revision, await deps.now())
     return 'group'

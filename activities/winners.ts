@@ -11,8 +11,8 @@ import {
   type Snapshot,
   type Table,
 } from '../iceberg/index.ts'
-import type { BoundGroup } from '../model/index.ts'
-import { query } from '../offline/index.ts'
+import { shapeOf, type BoundGroup, type FeatureType } from '../model/index.ts'
+import { duckdbTypeOf, query } from '../offline/index.ts'
 
 export interface WinnersRequest {
   readonly table: Table
@@ -32,12 +32,15 @@ export interface WinnersRequest {
 export async function selectWinners(connection: DuckDBConnection, request: WinnersRequest): Promise<number> {
   const { table, bound, snapshot, since, localPath, into } = request
   const keys = bound.keys.map(({ name }) => quoteIdentifier(name))
-  const features = bound.features.map(({ name }) => quoteIdentifier(name))
+  const features = bound.features.map(({ name, type }) => heldAs(quoteIdentifier(name), type))
   const now = await planScan(table, { snapshotId: snapshot.snapshotId })
   const rows = (files: readonly DataFile[]) =>
     readDataFiles({ schema: table.schema, files: [...files], localPath })
-  const row = ['event_timestamp', ...features].map((column) => `${column} := ${column}`).join(', ')
-  const winners = `SELECT ${keys.join(', ')}, arg_max(struct_pack(${row}), (event_timestamp, created_timestamp, run_id)) AS winner
+  const held = features.map(({ column, sql }) => `${column} := ${sql}`)
+  const row = ['event_timestamp := event_timestamp', ...held].join(', ')
+  const types = ['event_timestamp TIMESTAMPTZ', ...features.map(({ column, type }) => `${column} ${type}`)]
+  const best = `arg_max(struct_pack(${row}), (event_timestamp, created_timestamp, run_id))`
+  const winners = `SELECT ${keys.join(', ')}, CAST(${best} AS STRUCT(${types.join(', ')})) AS winner
     FROM ${rows(now.files)} WHERE created_timestamp IS NOT NULL GROUP BY ALL`
   const touched = since === null ? null : await touchedFiles(table, since, now.files)
   const sql =
@@ -48,6 +51,17 @@ export async function selectWinners(connection: DuckDBConnection, request: Winne
   await connection.run(`CREATE TEMP TABLE ${quoteIdentifier(into)} AS ${sql}`)
   const [count] = await query(connection, `SELECT count(*) AS entities FROM ${quoteIdentifier(into)}`)
   return Number(count?.['entities'])
+}
+
+/**
+ * A feature as `arg_max` holds it without loss. It keeps a struct in a form made for sorting, in which -0 is 0 and all NaN
+ * are one; floats keep their bits (rule 12), so they pass through it as bits.
+ */
+function heldAs(column: string, type: FeatureType): { column: string; sql: string; type: string } {
+  // A table has vectors as lists.
+  const whole = duckdbTypeOf(shapeOf(type).kind === 'vector' ? 'list<float32>' : type)
+  const bits = whole.replace(/^(FLOAT|DOUBLE)/, 'BIT')
+  return { column, sql: bits === whole ? column : `CAST(${column} AS ${bits})`, type: whole }
 }
 
 /** Files that came or went between two snapshots: whoever has a row in one of them is touched. */

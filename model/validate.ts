@@ -16,7 +16,7 @@ export function labelOf(kind: string, definition: unknown): string {
     typeof definition === 'object' && definition !== null && 'name' in definition
       ? definition.name
       : undefined
-  return `${kind} ${typeof name === 'string' ? name : JSON.stringify(name)}`
+  return `${kind} ${typeof name === 'string' ? name : name === undefined ? 'without a name' : JSON.stringify(name)}`
 }
 
 /** Parses a definition or throws an InputError that names the thing, the field and the value. */
@@ -31,7 +31,9 @@ export function parseDefinition<T>(schema: z.ZodType<T>, value: unknown, what: s
       value,
     )
     const shown = given === undefined || typeof given === 'object' ? '' : ` (given: ${JSON.stringify(given)})`
-    return `${field ? `${field}: ` : ''}${issue.message}${shown}`
+    const message =
+      issue.code === 'invalid_key' ? issue.issues.map((one) => one.message).join(', ') : issue.message
+    return `${field ? `${field}: ` : ''}${message}${shown}`
   })
   throw new InputError(`${what}: ${sentences.join('; ')}`, { thing: what })
 }

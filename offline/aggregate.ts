@@ -1,9 +1,10 @@
 /**
- * Aggregate features as SQL, in one of two ways.
+ * Aggregate features as SQL, in one of three ways.
  *
  * *Over tiles*, where a window's value follows from its tiles': what is kept of each tile's events, how tiles merge, and
  * the value of merged tiles. *Over events*, where it does not (quantiles, distinct counts, the k greatest): aggregate
- * calls over the events of the window themselves.
+ * calls over the events of the window themselves. *Over sequences*, where it is some neighbouring events (the k first or
+ * last): see sequences.ts.
  *
  * Sums of integers are exact, and fail the query where the result is no int64. Fractions are added up as float64. NaN is
  * DuckDB's: it makes every sum, mean and variance over it NaN, and is greater than any number where values have an order,
@@ -38,11 +39,30 @@ export interface EventAggregate {
   value(results: readonly string[]): string
 }
 
-export type AggregateSql = TileAggregate | EventAggregate
+export interface SequenceAggregate {
+  readonly over: 'sequences'
+  readonly type: FeatureType
+  /** SQL of what an event gives, which also orders events of one time. */
+  readonly value: string
+  /** Which events count, at least one condition. */
+  readonly conditions: readonly string[]
+  readonly k: number
+  readonly side: 'first' | 'last'
+}
+
+export type AggregateSql = TileAggregate | EventAggregate | SequenceAggregate
 
 /** What DuckDB's binder has to accept. */
-export const callsOf = (sql: AggregateSql): readonly string[] =>
-  sql.over === 'tiles' ? sql.partials.map(({ tile }) => tile) : sql.calls
+export function callsOf(sql: AggregateSql): readonly string[] {
+  switch (sql.over) {
+    case 'tiles':
+      return sql.partials.map(({ tile }) => tile)
+    case 'events':
+      return sql.calls
+    case 'sequences':
+      return [over(`list(${sql.value})`, sql.conditions)]
+  }
+}
 
 /** @throws InputError, without the feature's name, for a column that does not fit. */
 export function aggregateSql(feature: AggregateFeature, column: ColumnLookup): AggregateSql {

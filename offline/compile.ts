@@ -13,7 +13,7 @@
  * Windows are RANGE frames over tiles and ends together. Nothing is ever subtracted: a difference of running sums would
  * round, and would keep a NaN for ever.
  *
- * The text uses names of its own throughout (k0 keys, c0 columns, p0 partials, w0 windows), so that no name of a
+ * The text uses names of its own throughout (k0 keys, c0 columns, p0 partials, w0 windows, r0 reads), so that no name of a
  * definition can meet one of them.
  */
 import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
@@ -28,6 +28,7 @@ import { columnsOfGroup, lookupIn } from './bind.ts'
 import type { EventRange } from './eventTime.ts'
 import { frameSql, overEvents } from './eventWindows.ts'
 import { planWindows, type WindowPlan } from './planWindows.ts'
+import { withReads } from './sequences.ts'
 import type { SourceRelation } from './source.ts'
 import { selectWithConditions, sqlTextsOfGroup } from './sqlCondition.ts'
 
@@ -173,7 +174,7 @@ const partitionKeys = ({ bound, views }: Compilation) => [
 
 function tilesSql(compilation: Compilation): string {
   const { events, line, plan } = compilation
-  const { cadence, largest, tile, origin, isUnbounded } = line
+  const { largest, tile, origin, isUnbounded } = line
   const keys = partitionKeys(compilation)
   const since = `(event_us - ${origin * 1000})`
   const number = `${since} // ${tile * 1000}`
@@ -184,22 +185,26 @@ function tilesSql(compilation: Compilation): string {
     `${isUnbounded ? `greatest(${number}, ${oldest})` : number} AS tile`,
     ...plan.partials.map((sql, index) => `${sql} AS p${index}`),
   ]
-  // Where the cadence is longer than every window, events between the windows of neighbouring ends are seen by none.
-  const seen =
-    largest < cadence && !isUnbounded
-      ? `WHERE ${since} % ${cadence * 1000} >= ${(cadence - largest) * 1000}`
-      : ''
   return `SELECT ${selected.join(', ')}
 FROM (${events})
-${seen}
+${seenSql(line)}
 GROUP BY ${[...keys, 'tile'].join(', ')}`
 }
+
+/** Where the cadence is longer than every window, events between the windows of neighbouring ends are seen by none. */
+const seenSql = ({ cadence, largest, origin, isUnbounded }: Line) =>
+  largest < cadence && !isUnbounded
+    ? `WHERE (event_us - ${origin * 1000}) % ${cadence * 1000} >= ${(cadence - largest) * 1000}`
+    : ''
 
 function rowsSql(compilation: Compilation, runId: string, tilesTable: string): string {
   const { bound, plan, line, views, events } = compilation
   const keys = partitionKeys(compilation).join(', ')
   const known = views === null ? '' : ` AND ${views.isRow('framed', `(edge // ${line.cadence / line.tile})`)}`
-  const framed = plan.calls.length === 0 ? 'ends' : `(${callsSql(plan, keys, line, events)})`
+  const called = plan.calls.length === 0 ? 'ends' : `(${callsSql(plan, keys, line, events)})`
+  const seen = `SELECT * FROM (${events}) ${seenSql(line)}`
+  const framed =
+    plan.reads.length === 0 ? called : `(${withReads(plan.reads, called, partitionKeys(compilation), seen)})`
   return `WITH ${endsSql(plan, keys, line, tilesTable)}
 SELECT ${resultColumns(bound, plan.values, line, runId).join(', ')}
 FROM ${framed} AS framed WHERE is_end${known}`

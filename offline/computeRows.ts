@@ -2,6 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier } from '../iceberg/duckdb/quote.ts'
 import { IntegrityError } from '../model/errors.ts'
+import { refuseHolesInVectors } from './checkVectors.ts'
 import { computeMap } from './computeMap.ts'
 import { computeQuery } from './computeQuery.ts'
 import { computeRange, type ComputeRequest } from './compute.ts'
@@ -23,7 +24,8 @@ export async function computeRows(
 ): Promise<{ rows: number }> {
   switch (request.bound.group.compute.kind) {
     case 'aggregate':
-      return computeRange(connection, { ...request, relation: onlySource(request) })
+      await computeRange(connection, { ...request, relation: onlySource(request) })
+      break
     case 'query':
       await computeQuery(connection, request)
       break
@@ -31,6 +33,7 @@ export async function computeRows(
       await computeMap(connection, request, onlySource(request))
       break
   }
+  await refuseHolesInVectors(connection, request.bound, request.into)
   const [count] = await query(connection, `SELECT count(*) AS rows FROM ${quoteIdentifier(request.into)}`)
   return { rows: Number(count?.['rows']) }
 }

@@ -6,7 +6,7 @@
  */
 import { InputError } from '../model/errors.ts'
 import { listOf, type AggregateFeature, type FeatureType } from '../model/feature.ts'
-import { over, type EventAggregate } from './aggregate.ts'
+import { over, type EventAggregate, type SequenceAggregate } from './aggregate.ts'
 import { classOf, duckdbTypeOf, scalarTypeOf } from './columnType.ts'
 import type { ColumnSql } from './condition.ts'
 
@@ -15,7 +15,7 @@ export function eventAggregate(
   feature: AggregateFeature,
   column: ColumnSql | null,
   where: readonly string[],
-): EventAggregate {
+): EventAggregate | SequenceAggregate {
   const { aggregate, column: name, k = 1, q = 0 } = feature
   const type = column === null ? null : scalarTypeOf(column.type)
   if (column === null || type === null) {
@@ -41,14 +41,13 @@ export function eventAggregate(
       return single(listOf(type), over(`max(${value}, ${k})`, [...where, `${sql} IS NOT NULL`]))
     case 'bottomK':
       return single(listOf(type), over(`min(${value}, ${k})`, [...where, `${sql} IS NOT NULL`]))
-    default: {
-      const extreme = aggregate === 'firstK' ? 'min' : 'max'
-      const pair = `struct_pack(t := event_us, v := ${value})`
+    default:
       return {
-        ...single(listOf(type), over(`${extreme}(${pair}, ${k})`, [...where, `${sql} IS NOT NULL`])),
-        value: ([pairs]) => `list_transform(${pairs}, lambda pair: struct_extract(pair, 'v'))`,
+        over: 'sequences',
+        type: listOf(type),
+        ...{ value, conditions: [...where, `${sql} IS NOT NULL`], k },
+        side: aggregate === 'firstK' ? 'first' : 'last',
       }
-    }
   }
 }
 

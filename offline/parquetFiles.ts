@@ -68,7 +68,7 @@ async function fileColumns(
   const schemaOf = (some: readonly SourceFile[]) =>
     query(
       connection,
-      `SELECT file_name, name, num_children, duckdb_type FROM parquet_schema(${listOf(some)})`,
+      `SELECT file_name, name, num_children, converted_type, duckdb_type FROM parquet_schema(${listOf(some)})`,
     )
   try {
     return topLevel(await schemaOf(files))
@@ -92,7 +92,7 @@ const reasonOf = (error: unknown) =>
 /** A schema lists its tree depth first, the root before its columns; only the root's own children are columns. */
 function topLevel(schema: readonly Row[]): FileColumns[] {
   const files = new Map<string, FileColumns & { open: number[] }>()
-  for (const row of schema) {
+  for (const [index, row] of schema.entries()) {
     const path = String(row['file_name'])
     const children = Number(row['num_children'] ?? 0)
     const file = files.get(path)
@@ -102,11 +102,17 @@ function topLevel(schema: readonly Row[]): FileColumns[] {
     }
     while (file.open.at(-1) === 0) file.open.pop()
     if (file.open.length === 1) {
-      const type = children > 0 ? 'nested' : String(row['duckdb_type'])
+      const type = children > 0 ? nestedType(schema.slice(index, index + 3)) : String(row['duckdb_type'])
       file.columns.push({ name: String(row['name']), type })
     }
     file.open.push((file.open.pop() ?? 0) - 1)
     if (children > 0) file.open.push(children)
   }
   return [...files.values()].map(({ path, columns }) => ({ path, columns }))
+}
+
+/** A list of values is a column of a repeated group of one element; what is nested otherwise no feature can hold. */
+function nestedType([column, group, element]: readonly Row[]): string {
+  const isList = column?.['converted_type'] === 'LIST' && Number(group?.['num_children']) === 1
+  return isList && element?.['duckdb_type'] ? `${String(element['duckdb_type'])}[]` : 'nested'
 }

@@ -1,6 +1,7 @@
 /** Which windows a group's features need: what several of them share is computed once. */
-import type { AggregateSql } from './aggregate.ts'
+import { over, type AggregateSql, type Partial } from './aggregate.ts'
 import { frameName } from './eventWindows.ts'
+import { sliceOf, type SequenceRead } from './sequences.ts'
 
 export interface FeaturePlan {
   readonly name: string
@@ -23,6 +24,8 @@ export interface WindowPlan {
   readonly calls: readonly string[]
   /** In microseconds. */
   readonly callWidths: readonly Width[]
+  /** Distinct reads of sequences: r0, r1, … */
+  readonly reads: readonly SequenceRead[]
   /** By feature, in order. */
   readonly values: readonly { name: string; sql: string }[]
 }
@@ -30,6 +33,11 @@ export interface WindowPlan {
 export function planWindows(features: readonly FeaturePlan[], tileMs: number): WindowPlan {
   const [partials, windows, calls] = [namesFrom('p'), namesFrom('w'), namesFrom('v')]
   const [widths, callWidths] = [new Set<Width>(), new Set<Width>()]
+  const [readNames, reads] = [namesFrom('r'), new Map<string, SequenceRead>()]
+  const mergedOver = (width: Width, { tile, merge }: Partial) => {
+    widths.add(width)
+    return windows.of(`${merge}(${partials.of(tile)}) OVER ${frameName(width)}`)
+  }
   const values = features.map(({ name, windowMs, sql }) => {
     const isBounded = Number.isFinite(windowMs)
     if (sql.over === 'events') {
@@ -38,15 +46,18 @@ export function planWindows(features: readonly FeaturePlan[], tileMs: number): W
       return { name, sql: sql.value(sql.calls.map((call) => calls.of(`${call} OVER ${frameName(width)}`))) }
     }
     const width = isBounded ? windowMs / tileMs : null
-    widths.add(width)
-    const merged = sql.partials.map(({ tile, merge }) =>
-      windows.of(`${merge}(${partials.of(tile)}) OVER ${frameName(width)}`),
-    )
-    return { name, sql: sql.value(merged) }
+    if (sql.over === 'tiles') {
+      return { name, sql: sql.value(sql.partials.map((partial) => mergedOver(width, partial))) }
+    }
+    const counted: Partial = { tile: over('count(*)', sql.conditions), merge: 'sum' }
+    const { read, value } = sliceOf(sql, mergedOver(null, counted), mergedOver(width, counted))
+    const readName = readNames.of(JSON.stringify(read))
+    reads.set(readName, read)
+    return { name, sql: value(readName) }
   })
   return {
     ...{ partials: partials.all(), windows: windows.all(), calls: calls.all() },
-    ...{ widths: [...widths], callWidths: [...callWidths], values },
+    ...{ widths: [...widths], callWidths: [...callWidths], reads: [...reads.values()], values },
   }
 }
 

@@ -127,7 +127,7 @@ function sendError(reply: FastifyReply, error: unknown): ErrorResponse {
 async function loadedCard(store: OnlineStore, group: string): Promise<GroupCard & { complete: LoadMark }> {
   const card = await store.readCard(group)
   if (card === null) {
-    const groups = (await store.listGroups()).join(', ') || 'none yet: run asof materialize'
+    const groups = (await store.listGroups()).join(', ') || 'none yet: run asof backfill'
     throw new NotFoundError(
       `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups}.`,
     )

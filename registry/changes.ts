@@ -111,10 +111,16 @@ export function kindOfField(thing: Thing, field: string): ChangeKind {
 
 const durations = new Set(['every', 'availableAfter', 'lateness', 'ttl', 'over', 'retention'])
 const instants = new Set(['completeFrom'])
+/** What holds where a field says nothing: to write it down changes nothing. */
+const unsaid = new Map([
+  ['nonexistent', 'refuse'],
+  ['ambiguous', 'later'],
+])
 
 /** A field as what it means: `24h` and `1d` are one window, and midnight is one instant however it is written. */
 export function meaningOfField(field: string, value: unknown): unknown {
   if (typeof value !== 'string') return value
+  if (unsaid.get(field) === value) return undefined
   if (durations.has(field) && /^\d+[smhdw]$/.test(value)) return durationMs(value)
   return instants.has(field) ? parseInstant(value) : value
 }
@@ -124,6 +130,7 @@ export function meaningOf(thing: Thing, value: object): { readonly [field: strin
   const fields = Object.entries(value)
     .filter(([field, at]) => at !== undefined && typeof at !== 'function' && isMeaning(thing, field))
     .map(([field, at]) => [field, meaningOfField(field, at)] as const)
+    .filter(([, at]) => at !== undefined)
   return plainData(Object.fromEntries(fields)) as { readonly [field: string]: Json }
 }
 

@@ -22,7 +22,7 @@ export function definitionJson(group: FeatureGroup): JsonFields {
   return plainData({
     ...{ name, version, owner, description, fix },
     entity: { name: entity.name, description: entity.description, keys },
-    sources: Object.fromEntries(group.sources.map((source) => [source.name, sourceJson(source)])),
+    sources: sourcesJson(group.sources),
     compute: computeJson(group),
     ...{ every, availableAfter, lateness, ttl, online, allowPartialWindows, features },
     gates: Object.fromEntries(gates.map((gate) => [gateName(gate), gate])),
@@ -31,10 +31,11 @@ export function definitionJson(group: FeatureGroup): JsonFields {
 
 function sourceJson(source: Source): object {
   const fields = { ...source, kind: undefined, name: undefined }
-  return source.format === 'sql' ? { ...fields, sources: source.sources.map(namedSourceJson) } : fields
+  return source.format === 'sql' ? { ...fields, sources: sourcesJson(source.sources) } : fields
 }
 
-const namedSourceJson = (source: Source) => ({ name: source.name, ...sourceJson(source) })
+const sourcesJson = (sources: readonly Source[]) =>
+  Object.fromEntries(sources.map((source) => [source.name, sourceJson(source)]))
 
 /** Aggregates stand with the features; a function has no text that every loader agrees on. */
 function computeJson({ compute }: FeatureGroup): object {

@@ -43,7 +43,8 @@ export function describeChange(registered: RegisteredGroup | null, bound: BoundG
   )
   const verdict = worst(judged, sentences.length > 0)
   const added = bound.features.map(({ name }) => name).filter((name) => !isThere(registered.features, name))
-  return { verdict, sentences: [...sentences, ...consequence(bound, verdict)], added, fixed }
+  const mayBeFix = !found.some(({ kind }) => kind === 'breaking')
+  return { verdict, sentences: [...sentences, ...consequence(bound, verdict, mayBeFix)], added, fixed }
 }
 
 function fieldsOf(definition: unknown): JsonFields {
@@ -58,11 +59,11 @@ function worst(kinds: readonly ChangeKind[], anyDifference: boolean): ChangeVerd
 }
 
 /** What a person does next, where that is not plain. */
-function consequence({ group }: BoundGroup, verdict: ChangeVerdict): string[] {
+function consequence({ group }: BoundGroup, verdict: ChangeVerdict, mayBeFix: boolean): string[] {
   if (verdict !== 'breaking') return []
-  return [
-    `${group.id} has published results that this would change. Define it as version ${group.version + 1}; ${group.id} stays as it is. Where the meaning is the same and was computed wrongly, say so with fix: '<what was wrong>'.`,
-  ]
+  const version = `${group.id} has published results that this would change. Define it as version ${group.version + 1}; ${group.id} stays as it is.`
+  const fix = `Where the meaning is the same and was computed wrongly, say so with fix: '<what was wrong>'.`
+  return [mayBeFix ? `${version} ${fix}` : version]
 }
 
 function changedFeatures(

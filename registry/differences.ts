@@ -30,7 +30,10 @@ function differencesBelow(above: readonly string[], before: JsonFields, after: J
     if (old === undefined) return said(`was added: ${canonicalJson(now)}.`)
     if (isFields(old) && isFields(now)) return differencesBelow(path, old, now)
     const [oldText, nowText] = [canonicalJson(old), canonicalJson(now)]
-    return oldText === nowText ? [] : said(`was ${oldText} and is ${nowText} now.`)
+    if (oldText === nowText) return []
+    // A hash tells nobody anything.
+    if (name === 'codeHash') return said('changed: the code of the function, or what it imports, is another.')
+    return said(`was ${oldText} and is ${nowText} now.`)
   })
 }
 
@@ -42,13 +45,13 @@ function placed(path: readonly string[]): string {
     : [`${thing} ${second}`, ...rest].join('.')
 }
 
-const meaningText = (field: string, value: Json) => canonicalJson(meaningOfField(field, value))
+const meaningText = (field: string, value: Json | undefined) =>
+  canonicalJson({ meaning: meaningOfField(field, value) })
 
 function kindOf(path: readonly string[], old: Json | undefined, now: Json | undefined): ChangeKind {
   const [first = '', second, third] = path
   const field = path.at(-1) ?? ''
-  if (old !== undefined && now !== undefined && meaningText(field, old) === meaningText(field, now))
-    return 'cosmetic'
+  if (meaningText(field, old) === meaningText(field, now)) return 'cosmetic'
   switch (first) {
     case 'features':
       if (third !== undefined) return kindOfField('feature', third)
@@ -57,7 +60,7 @@ function kindOf(path: readonly string[], old: Json | undefined, now: Json | unde
       return 'cosmetic'
     // A source that comes under another name is told; whether it means the same its fingerprint says.
     case 'sources':
-      return third === undefined ? 'cosmetic' : kindOfField('source', third)
+      return third === undefined ? 'cosmetic' : kindOfSource(path.slice(2))
     case 'entity':
       return kindOfField('entity', second ?? '')
     case 'compute':
@@ -65,4 +68,10 @@ function kindOf(path: readonly string[], old: Json | undefined, now: Json | unde
     default:
       return kindOfField('group', first)
   }
+}
+
+/** Below a source; one that is made of others holds them by the names that its query gives them. */
+function kindOfSource([field = '', inner, ...rest]: readonly string[]): ChangeKind {
+  if (field !== 'sources' || inner === undefined || rest.length === 0) return kindOfField('source', field)
+  return kindOfSource(rest)
 }

@@ -49,10 +49,7 @@ function rowsOf(group: FeatureGroup) {
   return {
     keys: Object.entries(entity.keys),
     // A query names its sources; aggregates and maps have one, whose name is prose.
-    sources: sources.map((source) => ({
-      name: compute.kind === 'query' ? source.name : undefined,
-      ...sourceMeaning(source),
-    })),
+    sources: compute.kind === 'query' ? namedMeanings(sources) : sources.map(sourceMeaning),
     // The aggregates themselves are the features.
     compute: compute.kind === 'aggregate' ? { kind: compute.kind } : meaningOf('compute', compute),
     ...meaningOf('group', { every, availableAfter, allowPartialWindows }),
@@ -63,8 +60,14 @@ function rowsOf(group: FeatureGroup) {
 function sourceMeaning(source: Source): { readonly [field: string]: Json } {
   if (source.format !== 'sql') return meaningOf('source', source)
   const { sources, ...fields } = source
-  const inner = sources.map((one) => ({ name: one.name, ...sourceMeaning(one) }))
-  return { ...meaningOf('source', fields), sources: inner }
+  return { ...meaningOf('source', fields), sources: namedMeanings(sources) }
+}
+
+/** SQL takes sources by their names, so their order says nothing. */
+function namedMeanings(sources: readonly Source[]): { readonly [field: string]: Json }[] {
+  return [...sources]
+    .sort((left, right) => (left.name < right.name ? -1 : 1))
+    .map((source) => ({ name: source.name, ...sourceMeaning(source) }))
 }
 
 function hash(parts: object): string {

@@ -131,10 +131,7 @@ command('get <group> <entities...>', 'read online values, as the reader serves t
 command('status', 'groups, what is published of them, and the newest runs')
   .addOption(format())
   .action(calling((config, { output }: Given) => status(config, output)))
-command(
-  'show <what>',
-  'a feature group with its table, branches and snapshots, or a run with its gate reports',
-)
+command('show <what>', 'a feature group with its table, a feature service, or a run with its gate reports')
   .addOption(format())
   .action(calling((config, what: string, { output }: Given) => show(config, what, output)))
 command('demo', 'the whole path on three million real flights')

@@ -86,7 +86,8 @@ export async function stopStack(home: string): Promise<void> {
   await Promise.all([reader, worker].map(endProcess))
   await endProcess(temporal)
   // The ports are kept for the next start.
-  rmSync(stackPath(home))
+  // `asof dev` in its own terminal stops too, and may have been first.
+  rmSync(stackPath(home), { force: true })
   writeFileSync(portsPath(home), JSON.stringify(portsOf(stack)))
 }
 

@@ -9,7 +9,7 @@ export const readings = csv({
   name: 'readings',
   description: 'One row a reading',
   path: './data/readings.csv',
-  timestamp: 'at',
+  timestamp: 'read_at',
   completeFrom: '2024-03-01',
 })
 
@@ -36,7 +36,7 @@ export const sensorModel = featureService({
 `
 
 function readingsCsv(): string {
-  const lines = ['sensor,at,celsius']
+  const lines = ['sensor,read_at,celsius']
   for (let hour = 0; hour < 48; hour++) {
     const at = new Date(Date.UTC(2024, 2, 1, hour, 20)).toISOString()
     for (const sensor of [1, 2, 3]) lines.push(`${sensor},${at},${(sensor * 5 + (hour % 24) / 4).toFixed(2)}`)
@@ -93,24 +93,25 @@ The data end in March 2024, so a store on today's clock serves them as OUTSIDE_M
 \`ASOF_CLOCK=2024-03-03T00:30:00Z\` to see it as it was then.
 `
 
-const packageJson = `${JSON.stringify(
-  {
-    name: 'my-features',
-    private: true,
-    type: 'module',
-    scripts: { test: 'node --test test/*.test.js', check: 'asof check' },
-    dependencies: { asof: '*' },
-  },
-  null,
-  2,
-)}\n`
+const packageJson = (version: string) =>
+  `${JSON.stringify(
+    {
+      name: 'my-features',
+      private: true,
+      type: 'module',
+      scripts: { test: 'node --test test/*.test.js', check: 'asof check' },
+      dependencies: { asof: `^${version}` },
+    },
+    null,
+    2,
+  )}\n`
 
-/** By path inside the new folder. */
-export const starterFiles: Readonly<Record<string, string>> = {
+/** By path inside the new folder. @param version of Asof that the store asks for */
+export const starterFiles = (version: string): Readonly<Record<string, string>> => ({
   'features/index.ts': definitions,
   'data/readings.csv': readingsCsv(),
   'test/features.test.js': test,
-  'package.json': packageJson,
+  'package.json': packageJson(version),
   '.gitignore': 'node_modules/\n.asof/\n',
   'README.md': readme,
-}
+})

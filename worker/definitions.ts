@@ -20,12 +20,18 @@ export async function loadDefinitions(path: string): Promise<Definitions> {
     return definitions
   } catch (error) {
     if (error instanceof AsofError) throw error
-    const message = error instanceof Error ? error.message : String(error)
+    const message = isRequireCycle(error) ? commonJs : error instanceof Error ? error.message : String(error)
     throw new InputError(`The definitions ${file} do not load: ${message}`, { file }, { cause: error })
   } finally {
     await unregister?.()
   }
 }
+
+/** What Node says of TypeScript in a package of CommonJS, which `npm init` makes; its own sentence helps nobody. */
+const isRequireCycle = (error: unknown) =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_REQUIRE_CYCLE_MODULE'
+const commonJs =
+  'the package around them is CommonJS. Write "type": "module" into its package.json, or name the file .mts.'
 
 /** Functions count by their code, which only their module's files tell. */
 async function hashCode(

@@ -27,9 +27,9 @@ export async function check(config: Config, write: boolean, format: Format): Pro
   const all = [...findings, ...strayFiles(folder, new Set(compiled.keys()), write)]
   print(format, all, all.map(findingText).join('\n'))
   if (all.every(({ ok }) => ok)) return
-  say(
-    `Next: where the change is meant, ${bold('asof check --write')} and commit ${folder}; \`asof plan\` says what follows from it.`,
-  )
+  const mend = `mend what stands above, then ${bold('asof check --write')} again`
+  const accept = `where the change is meant, ${bold('asof check --write')} and commit ${folder}; \`asof plan\` says what follows from it`
+  say(`Next: ${write ? mend : accept}.`)
   throw new CheckFailed()
 }
 

@@ -45,5 +45,8 @@ export async function get(
 
 function shown(feature: { value: unknown; status: string } | undefined): string {
   if (feature === undefined) return ''
-  return feature.status === 'PRESENT' ? String(feature.value) : feature.status
+  const value = String(feature.value)
+  if (feature.status === 'PRESENT') return value
+  // A default, which stands there although nothing was found.
+  return feature.value === null ? feature.status : `${value} (${feature.status})`
 }

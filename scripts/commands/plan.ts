@@ -13,6 +13,8 @@ export async function plan(config: Config, format: Format): Promise<void> {
   if (verdicts.includes('breaking'))
     say(`Next: give what breaks a new version or name; ${bold('asof apply')} would refuse this.`)
   else if (verdicts.some((verdict) => verdict !== 'unchanged')) say(`Next: ${bold('asof apply')}`)
+  else if (verdicts.length === 0)
+    say(`Nothing to apply: ${config.features} exports no feature group and no feature service.`)
   else say('Nothing to apply.')
 }
 

@@ -1,6 +1,6 @@
-/** `asof show`: a feature group with its table, or a run with its gate reports. */
+/** `asof show`: a feature group with its table, a feature service with its features, or a run with its gate reports. */
 import { formatInstant, InputError } from '../../model/index.ts'
-import { lineageOf, type Lineage } from '../../registry/index.ts'
+import { featuresOfService, lineageOf, type Lineage } from '../../registry/index.ts'
 import type { Config } from '../../worker/config.ts'
 import { databasePath, warehousePath, type Store } from '../../worker/openStore.ts'
 import { bold, print, table, type Format } from '../output.ts'
@@ -10,14 +10,39 @@ import { withStore } from './withStore.ts'
 export async function show(config: Config, what: string, format: Format): Promise<void> {
   const shown = await withStore(
     config,
-    async (store) => (await showGroup(config, store, what)) ?? (await showRun(store, what)),
+    async (store) =>
+      (await showGroup(config, store, what)) ??
+      (await showService(store, what)) ??
+      (await showRun(store, what)),
   )
   if (shown === null) {
     throw new InputError(
-      `There is no registered feature group and no run ${what}. \`asof status\` lists both.`,
+      `There is no registered feature group or service and no run ${what}. \`asof status\` lists groups and runs.`,
     )
   }
   print(format, shown.data, shown.text)
+}
+
+async function showService({ registry }: Store, name: string): Promise<Shown | null> {
+  const service = (await registry.services()).find((one) => one.name === name)
+  if (service === undefined) return null
+  const owners = new Map((await registry.groups()).map((group) => [group.id, lineageOf(group, [])]))
+  const features = featuresOfService(service.definition).map((feature) => {
+    const [group = '', featureName = ''] = feature.split('.')
+    const lineage = owners.get(group)
+    const found = lineage?.features.find((one) => one.name === featureName)
+    const sources = lineage?.sources.map((source) => source.name) ?? []
+    return { group, feature: featureName, type: found?.type ?? '', owner: lineage?.owner ?? '', sources }
+  })
+  const rows = features.map(({ group, feature, type, owner, sources }) => [
+    group,
+    feature,
+    type,
+    owner,
+    sources.join(', '),
+  ])
+  const text = `${bold(name)}\n${table(['group', 'feature', 'type', 'owner', 'sources'], rows)}`
+  return { data: { service: name, features }, text }
 }
 
 function hindsightSentence({ sources }: Lineage): string {

@@ -90,7 +90,7 @@ describe('feature groups', () => {
   })
 
   test('what is not an object at all', () => {
-    expect(refusal(() => featureGroup(undefined as unknown as Given))).toMatch(/feature group undefined/)
+    expect(refusal(() => featureGroup(undefined as unknown as Given))).toMatch(/feature group without a name/)
   })
 })
 

@@ -144,6 +144,33 @@ describe('values', () => {
     })
   })
 
+  test('the k first and last of many events, over several windows', async () => {
+    const events = Array.from({ length: 200 }, (_, hour) => `(${hour}, ${hour})`)
+    const features = {
+      last_5: lastK('v', 5, { over: '2d' }),
+      last_70: lastK('v', 70, { over: '3d' }),
+      first_20: firstK('v', 20, { over: '2d', where: gt('v', 9) }),
+      first_3: firstK('v', 3, { over: 'unbounded' }),
+    }
+    const hours = (from: number, to: number) =>
+      Array.from({ length: Math.max(0, to - from) }, (_, index) => from + index)
+    const rows = await computeDays(bench, groupOn(await sourceOf(events.join()), features), 9)
+    expect(rows.map((row) => Object.keys(features).map((name) => plain(row[name])))).toEqual(
+      Array.from({ length: 9 }, (_, day) => {
+        const end = 24 * (day + 1)
+        const since = (length: number) => hours(Math.max(0, end - length), Math.min(end, 200))
+        return [
+          since(48).toReversed().slice(0, 5),
+          since(72).toReversed().slice(0, 70),
+          since(48)
+            .filter((value) => value > 9)
+            .slice(0, 20),
+          [0, 1, 2],
+        ]
+      }),
+    )
+  })
+
   test('an unbounded window counts from where the source is complete, and its entity never falls out', async () => {
     const source = await sourceOf('(-1, 100), (0, 1), (30, 2)')
     const features = { total: sum('v', { over: 'unbounded' }), values: lastK('v', 9, { over: 'unbounded' }) }

@@ -258,6 +258,20 @@ describe('timestamps (rule 1)', () => {
 })
 
 describe('several files', () => {
+  test('lists of values are columns like any other, what is nested otherwise has no type of a feature', async () => {
+    const path = await bench.writeParquet(
+      'lists.parquet',
+      `SELECT TIMESTAMP '2001-01-01 01:00' AS t, 'a' AS k, [1.5, NULL]::FLOAT[] AS floats, ['x'] AS texts,
+              [TIMESTAMPTZ '2001-01-01 00:00:00Z'] AS instants, [[1]] AS deep, [{'a': 1}] AS structs, MAP {'a': 1} AS map`,
+    )
+    const source = parquet({ name: 'events', path, timestamp: 't', timeZone: 'UTC' })
+    const relation = await bindSource(bench.connection, source, await filesOf(source))
+    expect(relation.columns.map(({ type }) => type)).toEqual([
+      ...['TIMESTAMP', 'VARCHAR', 'FLOAT[]', 'VARCHAR[]', 'TIMESTAMP WITH TIME ZONE[]'],
+      ...['nested', 'nested', 'nested'],
+    ])
+  })
+
   test('types widen without loss, columns may come later', async () => {
     await mkdir(join(bench.folder, 'wide'))
     await bench.writeParquet(

@@ -219,8 +219,10 @@ test('retired is a group that no service takes and no run computes; its table st
       ...store.store,
       definitions: { ...store.store.definitions, services: new Map() },
     }
+    const noDefinitions = { groups: new Map(), services: new Map() }
     expect(await retire(withoutService, 'model')).toBe('service')
-    expect(await retire(store.store, group)).toBe('group')
+    await expect(retire(store.store, group)).rejects.toThrow(/still defined/)
+    expect(await retire({ ...withoutService, definitions: noDefinitions }, group)).toBe('group')
     await expect(run(store, '2024-01-03', '2024-01-04')).rejects.toThrow()
     await expect(planRegistration(store.store)).rejects.toThrow(/was retired and is still defined/)
     expect(await publishedRows(store.store, group)).toEqual(rows)

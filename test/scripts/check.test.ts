@@ -49,7 +49,22 @@ beforeAll(async () => {
 
 test('a new store is made once, its definitions compile, and its own test runs', async () => {
   const again = await call('asof', ['init', 'mine'], folder)
-  expect(again).toMatchObject({ code: 2, stderr: expect.stringMatching(/mine is not empty/) as string })
+  expect(again).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/mine holds .*writes over nothing/) as string,
+  })
+
+  const foreign = join(folder, 'commonjs')
+  mkdirSync(foreign)
+  writeFileSync(join(foreign, 'package.json'), '{"name":"mine"}')
+  expect(await call('asof', ['init'], foreign)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/npm pkg set type=module/) as string,
+  })
+  const module = '{"name":"mine","type":"module"}'
+  writeFileSync(join(foreign, 'package.json'), module)
+  expect(await call('asof', ['init'], foreign)).toMatchObject({ code: 0 })
+  expect(readFileSync(join(foreign, 'package.json'), 'utf8')).toBe(module)
 
   const before = await asof('check')
   expect(before.code).toBe(4)

@@ -71,7 +71,7 @@ async function fileColumns(
       `SELECT file_name, name, num_children, converted_type, duckdb_type FROM parquet_schema(${listOf(some)})`,
     )
   try {
-    return topLevel(await schemaOf(files))
+    return columnsByFile(await schemaOf(files), files)
   } catch (error) {
     for (const file of files) {
       await schemaOf([file]).catch((cause: unknown) => {
@@ -89,27 +89,32 @@ async function fileColumns(
 const reasonOf = (error: unknown) =>
   error instanceof Error ? error.message.replace(/^DuckDB: [\w ]+: /, '') : ''
 
-/** A schema lists its tree depth first, the root before its columns; only the root's own children are columns. */
-function topLevel(schema: readonly Row[]): FileColumns[] {
-  const files = new Map<string, FileColumns & { open: number[] }>()
-  for (const [index, row] of schema.entries()) {
-    const path = String(row['file_name'])
-    const children = Number(row['num_children'] ?? 0)
-    const file = files.get(path)
-    if (file === undefined) {
-      files.set(path, { path, columns: [], open: [children] })
-      continue
-    }
-    while (file.open.at(-1) === 0) file.open.pop()
-    if (file.open.length === 1) {
-      const type = children > 0 ? nestedType(schema.slice(index, index + 3)) : String(row['duckdb_type'])
-      file.columns.push({ name: String(row['name']), type })
-    }
-    file.open.push((file.open.pop() ?? 0) - 1)
-    if (children > 0) file.open.push(children)
-  }
-  return [...files.values()].map(({ path, columns }) => ({ path, columns }))
+/** The rows of one file come in their order; DuckDB's threads bring the files in any. */
+function columnsByFile(schema: readonly Row[], files: readonly SourceFile[]): FileColumns[] {
+  const rowsOf = new Map<string, Row[]>(files.map(({ path }) => [path, []]))
+  for (const row of schema) rowsOf.get(String(row['file_name']))?.push(row)
+  return [...rowsOf].map(([path, rows]) => ({ path, columns: topLevel(rows) }))
 }
+
+/** A schema lists its tree depth first, the root before its columns; only the root's own children are columns. */
+function topLevel([root, ...schema]: readonly Row[]): Column[] {
+  const columns: Column[] = []
+  /** Children still to come, of each level that is open. */
+  const open = [childrenOf(root)]
+  for (const [index, row] of schema.entries()) {
+    while (open.at(-1) === 0) open.pop()
+    const children = childrenOf(row)
+    if (open.length === 1) {
+      const type = children > 0 ? nestedType(schema.slice(index, index + 3)) : String(row['duckdb_type'])
+      columns.push({ name: String(row['name']), type })
+    }
+    open.push((open.pop() ?? 0) - 1)
+    if (children > 0) open.push(children)
+  }
+  return columns
+}
+
+const childrenOf = (row: Row | undefined) => Number(row?.['num_children'] ?? 0)
 
 /** A list of values is a column of a repeated group of one element; what is nested otherwise no feature can hold. */
 function nestedType([column, group, element]: readonly Row[]): string {

@@ -272,6 +272,29 @@ describe('several files', () => {
     ])
   })
 
+  test('columns come in the order of the files, whichever thread reads one first', async () => {
+    await mkdir(join(bench.folder, 'ordered'))
+    const names = Array.from({ length: 24 }, (_, index) => `c${String(index).padStart(2, '0')}`)
+    for (const name of names) {
+      await bench.writeParquet(
+        `ordered/${name}.parquet`,
+        `SELECT TIMESTAMP '2001-01-01 01:00' AS t, ['a'] AS tags, 1 AS ${name} FROM range(${name.endsWith('0') ? 200_000 : 1})`,
+      )
+    }
+    const source = parquet({
+      name: 'events',
+      path: join(bench.folder, 'ordered'),
+      timestamp: 't',
+      timeZone: 'UTC',
+    })
+    const files = await filesOf(source)
+    for (let turn = 0; turn < 10; turn++) {
+      const { columns } = await bindSource(bench.connection, source, files)
+      expect(columns.map(({ name }) => name)).toEqual(['t', 'tags', ...names])
+      expect(columns[1]).toEqual({ name: 'tags', type: 'VARCHAR[]' })
+    }
+  })
+
   test('types widen without loss, columns may come later', async () => {
     await mkdir(join(bench.folder, 'wide'))
     await bench.writeParquet(

@@ -1,0 +1,18 @@
+/** `npm run test:long`, after its set-up: ten times the random groups against the oracle, then bounds and soak. */
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const vitest = join(root, 'node_modules', '.bin', 'vitest')
+const runs = [
+  ['run', 'test/offline/windows.test.ts'],
+  ['run', '--config', 'vitest.long.config.ts'],
+]
+let failed = false
+for (const args of runs) {
+  const env = { ...process.env, ASOF_TEST_GROUPS: process.env.ASOF_TEST_GROUPS ?? '480' }
+  const { status } = spawnSync(vitest, args, { cwd: root, stdio: 'inherit', env })
+  failed ||= status !== 0
+}
+process.exitCode = failed ? 1 : 0

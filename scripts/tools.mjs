@@ -11,6 +11,8 @@ import { delimiter, join } from 'node:path'
 
 export const temporalCliVersion = '1.5.1'
 export const pyIcebergVersion = '0.12.0'
+/** With the catalog in SQLite, Arrow, and the core that it partitions with. */
+const pyIcebergPackage = `pyiceberg[sql-sqlite,pyarrow,pyiceberg-core]==${pyIcebergVersion}`
 
 /** Where downloaded and built programs are kept. */
 export function cacheFolder() {
@@ -113,9 +115,12 @@ export function pyIcebergPython() {
 /** @param {(sentence: string) => void} say */
 export async function ensurePyIceberg(say) {
   const python = pyIcebergPython()
-  if (existsSync(python) && spawnSync(python, ['-c', 'import pyiceberg, pyarrow, sqlalchemy']).status === 0)
+  if (
+    existsSync(python) &&
+    spawnSync(python, ['-c', 'import pyiceberg, pyarrow, sqlalchemy, pyiceberg_core']).status === 0
+  )
     return
-  const cure = `Make a virtual environment with 'pyiceberg[sql-sqlite,pyarrow]==${pyIcebergVersion}' and set ASOF_PYICEBERG_PYTHON to its python.`
+  const cure = `Make a virtual environment with '${pyIcebergPackage}' and set ASOF_PYICEBERG_PYTHON to its python.`
   const host = findOnPath('python3')
   if (host === null) throw new Error(`The tests need Python 3.10 or newer with its venv module. ${cure}`)
   say(`Installing PyIceberg ${pyIcebergVersion} into a virtual environment of its own, once.`)
@@ -123,10 +128,7 @@ export async function ensurePyIceberg(say) {
   mkdirSync(cacheFolder(), { recursive: true })
   for (const [command, args] of /** @type {[string, string[]][]} */ ([
     [host, ['-m', 'venv', folder]],
-    [
-      join(folder, 'bin', 'pip'),
-      ['install', '--quiet', `pyiceberg[sql-sqlite,pyarrow]==${pyIcebergVersion}`],
-    ],
+    [join(folder, 'bin', 'pip'), ['install', '--quiet', pyIcebergPackage]],
   ])) {
     const { code, output } = await run(command, args, {})
     if (code !== 0) throw new Error(`PyIceberg could not be installed: ${output.trim().slice(-400)} ${cure}`)

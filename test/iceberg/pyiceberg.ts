@@ -81,7 +81,7 @@ function pythonPath(): string {
   const path = process.env['ASOF_PYICEBERG_PYTHON'] ?? join(cache, 'asof/pyiceberg-0.12.0/bin/python')
   if (existsSync(path)) return path
   throw new Error(
-    `PyIceberg's Python is not at ${path}. Run \`npm test\` once, which sets it up, or point ASOF_PYICEBERG_PYTHON at a Python that has pyiceberg[sql-sqlite,pyarrow]==0.12.0.`,
+    `PyIceberg's Python is not at ${path}. Run \`npm test\` once, which sets it up, or point ASOF_PYICEBERG_PYTHON at a Python that has pyiceberg[sql-sqlite,pyarrow,pyiceberg-core]==0.12.0.`,
   )
 }
 

@@ -1,13 +1,13 @@
 /**
  * The manners of the command line: stdout is data, stderr is talk; plain text when not a terminal.
  *
- * Exit codes: 0 done, 1 our fault, 2 your input, 3 you said no, 4 a check found something.
+ * Exit codes: 0 done, 1 our fault, 2 your input, 4 a check found something.
  */
 import colors from 'picocolors'
 import { AsofError, ConflictError, InputError } from '../model/index.ts'
 
 export type Format = 'text' | 'json' | 'jsonl'
-export const exitCodes = { done: 0, ourFault: 1, yourInput: 2, youSaidNo: 3, checkFound: 4 } as const
+export const exitCodes = { done: 0, ourFault: 1, yourInput: 2, checkFound: 4 } as const
 
 /** A check found something: said in full already, so only the code is left. */
 export class CheckFailed extends Error {}

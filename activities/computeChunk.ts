@@ -1,6 +1,7 @@
 /** Computes one chunk of intervals into Parquet files under the attempt's own prefix. */
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { dataFileToJson, writeDataFiles } from '../iceberg/index.ts'
 import { InputError } from '../model/index.ts'
 import { bindSources, computeRows, type SourceFile } from '../offline/index.ts'
@@ -9,7 +10,16 @@ import type { ActivityDeps } from './deps.ts'
 import { fillRows } from './fillRows.ts'
 import { groupOf } from './groupOf.ts'
 import { withHeartbeat } from './heartbeat.ts'
-import { chunkPathOf, dataFolder, readJsonFile, writeOnce, type ChunkFile, type RunPlan } from './runFiles.ts'
+import { laterVersions, type VersionsRequest } from './laterVersions.ts'
+import {
+  chunkPathOf,
+  dataFolder,
+  readJsonFile,
+  writeOnce,
+  type ChunkFile,
+  type ChunkWork,
+  type RunPlan,
+} from './runFiles.ts'
 
 /** A chunk whose file is there was computed by an attempt before this one and is taken as it is. */
 export const computeChunk =
@@ -22,8 +32,8 @@ export const computeChunk =
         note({ chunk, step: 'computing' })
         await writeOnce(deps.fileIO, chunkPath, await compute(deps, plan, id, chunk, signal))
       }
-      const { rows, bytes, files } = await readJsonFile<ChunkFile>(deps.fileIO, chunkPath)
-      return { rows, bytes, files: files.length }
+      const { rows, vanished, bytes, files } = await readJsonFile<ChunkFile>(deps.fileIO, chunkPath)
+      return { rows, vanished, bytes, files: files.length }
     })
 
 async function compute(
@@ -34,46 +44,67 @@ async function compute(
   signal: AbortSignal,
 ): Promise<ChunkFile> {
   const { bound, group, table } = await groupOf(deps, id)
-  const range = plan.chunks[chunk]
-  if (range === undefined)
+  const planned = plan.chunks[chunk]
+  if (planned === undefined)
     throw new InputError(`Run ${plan.runId} has no chunk ${chunk}; its plan has ${plan.chunks.length}.`)
   await refuseChangedFiles(plan.sourceFiles)
   const connection = await deps.duckdb.connect()
   try {
     const relations = await bindSources(connection, group.sources, plan.sourceFiles, plan.sourceColumns)
     const into = `chunk_${randomUUID().replaceAll('-', '')}`
+    const { work } = planned
     const computed = await computeRows(connection, {
-      bound,
-      relations,
-      range,
-      runId: plan.runId,
-      into,
-      signal,
+      ...{ bound, relations, runId: plan.runId, into, signal },
+      range: planned,
+      withTolerances: work.kind === 'versions',
+      ...(plan.knownFrom === null ? {} : { knownFrom: plan.knownFrom }),
     })
     await refuseChangedFiles(plan.sourceFiles)
     const localPath = (location: string) => deps.fileIO.localPath(location)
-    const { fills } = range
-    const filled = `${into}_filled`
-    const { rows, unfilled } =
-      fills === null
-        ? { rows: computed.rows, unfilled: 0 }
-        : await fillRows(connection, { table, bound, range, fills, computed: into, into: filled, localPath })
+    const made = await makeOf(connection, work, {
+      ...{ table, bound, range: planned, plan, computed: into, rows: computed.rows, localPath },
+    })
     const files = await writeDataFiles(connection, {
       schema: table.schema,
       spec: table.spec,
-      relation: fills === null ? into : filled,
+      relation: made.relation,
       orderBy: [...bound.keys.map(({ name }) => name), 'event_timestamp'],
       directory: `${dataFolder(table.location, plan.runId)}/${plan.planId}/${String(chunk).padStart(5, '0')}-${randomUUID().slice(0, 8)}`,
       localPath,
     })
+    const { rows, unfilled, vanished, corrected } = made
     return {
-      rows,
-      unfilled,
+      ...{ rows, unfilled, vanished, corrected },
       files: files.map(dataFileToJson),
       bytes: files.reduce((sum, file) => sum + Number(file.fileSizeInBytes), 0),
     }
   } finally {
     connection.closeSync()
+  }
+}
+
+interface Computed extends Omit<VersionsRequest, 'into'> {
+  /** How many rows were computed. */
+  readonly rows: number
+}
+
+/** What is written of the computed rows, and what is to be said of it. */
+async function makeOf(
+  connection: DuckDBConnection,
+  work: ChunkWork,
+  computed: Computed,
+): Promise<Pick<ChunkFile, 'rows' | 'unfilled' | 'vanished' | 'corrected'> & { relation: string }> {
+  const nothing = { unfilled: 0, vanished: 0, corrected: [] }
+  const into = `${computed.computed}_${work.kind}`
+  switch (work.kind) {
+    case 'rows':
+      return { ...nothing, relation: computed.computed, rows: computed.rows }
+    case 'fill': {
+      const filled = await fillRows(connection, { ...computed, fills: work.features, into })
+      return { ...nothing, ...filled, relation: into }
+    }
+    case 'versions':
+      return { ...nothing, ...(await laterVersions(connection, { ...computed, into })), relation: into }
   }
 }
 

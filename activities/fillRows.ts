@@ -3,9 +3,10 @@
  * stay bit for bit; no row comes and none goes.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { planScan, quoteIdentifier, readDataFiles, type Table } from '../iceberg/index.ts'
+import { quoteIdentifier, type Table } from '../iceberg/index.ts'
 import { formatInstant, InputError, type BoundGroup, type IntervalRange } from '../model/index.ts'
 import { query } from '../offline/index.ts'
+import { hasOwnVersions, rowsIn, versionKeys } from './publishedRows.ts'
 
 export interface FillRequest {
   readonly table: Table
@@ -26,8 +27,9 @@ export async function fillRows(
   request: FillRequest,
 ): Promise<{ rows: number; unfilled: number }> {
   const { table, bound, fills, computed, into } = request
-  const published = await publishedRows(request)
-  const shared = [...bound.keys.map(({ name }) => name), 'event_timestamp', ...versionColumn(bound)]
+  const published = await rowsIn({ table, ranges: [request.range], localPath: request.localPath })
+  // A query that brings its own created timestamps may have several versions of one event.
+  const shared = [...versionKeys(bound), ...(hasOwnVersions(bound) ? ['created_timestamp'] : [])]
   const matches = shared.map((name) => {
     const column = quoteIdentifier(name)
     return `published.${column} IS NOT DISTINCT FROM computed.${column}`
@@ -53,28 +55,6 @@ export async function fillRows(
 
 /** Names of features have no blanks. */
 const unfilledColumn = 'was not computed'
-
-/** A query that brings its own created timestamps may have several versions of one event. */
-function versionColumn({ group: { compute } }: BoundGroup): string[] {
-  return compute.kind === 'query' && compute.created !== null ? ['created_timestamp'] : []
-}
-
-async function publishedRows({ table, range, localPath }: FillRequest): Promise<string> {
-  const after = BigInt(range.from) * 1000n
-  const upTo = BigInt(range.to) * 1000n
-  const { files } = await planScan(table, {
-    ref: 'main',
-    filter: {
-      op: 'and',
-      filters: [
-        { column: 'event_timestamp', op: 'gt', value: after },
-        { column: 'event_timestamp', op: 'le', value: upTo },
-      ],
-    },
-  })
-  const rows = readDataFiles({ schema: table.schema, files, localPath })
-  return `(SELECT * FROM ${rows} WHERE event_timestamp > make_timestamptz(${after}) AND event_timestamp <= make_timestamptz(${upTo}))`
-}
 
 function refuseMultiplied({ bound, fills, range }: FillRequest, rows: number, published: number): void {
   if (rows === published) return

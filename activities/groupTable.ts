@@ -1,5 +1,12 @@
 /** A group's table: made with the first registration, and given columns for the features that are added later. */
-import { shapeOf, tableColumns, type BoundGroup, type FeatureType, type ScalarType } from '../model/index.ts'
+import {
+  IntegrityError,
+  shapeOf,
+  tableColumns,
+  type BoundGroup,
+  type FeatureType,
+  type ScalarType,
+} from '../model/index.ts'
 import {
   icebergSchema,
   TableExists,
@@ -7,9 +14,11 @@ import {
   type PartitionSpec,
   type PrimitiveType,
   type Schema,
+  type Table,
 } from '../iceberg/index.ts'
 import type { ActivityDeps } from './deps.ts'
-import { incarnationProperty } from './materializeGroup.ts'
+
+const incarnationProperty = 'asof.incarnation'
 
 const icebergTypes: Record<ScalarType, PrimitiveType> = {
   boolean: 'boolean',
@@ -50,6 +59,17 @@ export async function ensureTable(deps: ActivityDeps, bound: BoundGroup): Promis
   const table = await catalog.loadTable(identifier)
   const features = new Set(bound.features.map(({ name }) => name))
   await table.addColumns(columns.filter(({ name }) => features.has(name)))
+}
+
+/** Which making of the table this is: one that was dropped and made again has a greater one. */
+export function incarnationOf(table: Table): bigint {
+  const text = table.metadata.properties[incarnationProperty]
+  if (text === undefined) {
+    throw new IntegrityError(
+      `Table ${table.identifier.name} has no property ${incarnationProperty}. It was not made by \`asof apply\`.`,
+    )
+  }
+  return BigInt(text)
 }
 
 function dayPartition(schema: Schema): PartitionSpec {

@@ -3,7 +3,9 @@
  * between publishing and recording leaves a snapshot that the ledger does not know; this reads it in.
  */
 import type { Snapshot, Table } from '../iceberg/index.ts'
+import type { LedgerState } from '../registry/index.ts'
 import type { ActivityDeps } from './deps.ts'
+import { incarnationOf } from './groupTable.ts'
 import { readJsonFile, summaryKeys, type LedgerFile } from './runFiles.ts'
 
 /** Snapshots that were ever published, newest first. */
@@ -11,19 +13,24 @@ export function publishedSnapshots(table: Table): Snapshot[] {
   return table.ancestorsOf('main')
 }
 
-/** Records every published run that the ledger lacks. Returns how many it lacked. */
+/**
+ * Records every snapshot that was published since the ledger last had all of them; what it knew of a table before this
+ * one, which was dropped, is forgotten.
+ */
 export async function healLedger(
   { registry, fileIO }: ActivityDeps,
   group: string,
   table: Table,
-): Promise<number> {
-  const known = await registry.publishedRunIds(group)
-  const lacking = publishedSnapshots(table).filter(({ summary }) => {
-    const runId = summary[summaryKeys.run]
-    return runId !== undefined && !known.has(runId)
-  })
-  for (const snapshot of lacking.reverse()) await recordSnapshot({ registry, fileIO }, group, snapshot)
-  return lacking.length
+): Promise<LedgerState> {
+  const state = await registry.openLedger(group, String(incarnationOf(table)))
+  const published = publishedSnapshots(table)
+  const [newest] = published
+  if (newest === undefined || Number(newest.sequenceNumber) <= state.healedUpTo) return state
+  // A published snapshot descends from the one before, so its number is greater.
+  const since = published.filter(({ sequenceNumber }) => Number(sequenceNumber) > state.healedUpTo)
+  for (const snapshot of since.reverse()) await recordSnapshot({ registry, fileIO }, group, snapshot)
+  await registry.noteHealed(group, Number(newest.sequenceNumber))
+  return (await registry.ledgerState(group)) ?? state
 }
 
 /** Enters one published snapshot into the ledger. Idempotent. */
@@ -31,6 +38,7 @@ export async function recordSnapshot(
   { registry, fileIO }: Pick<ActivityDeps, 'registry' | 'fileIO'>,
   group: string,
   snapshot: Snapshot,
+  letThrough = false,
 ): Promise<void> {
   const ledgerPath = snapshot.summary[summaryKeys.ledger]
   if (ledgerPath === undefined) return
@@ -42,6 +50,12 @@ export async function recordSnapshot(
     features: file.features,
     ranges: file.ranges,
     filled: file.filled,
+    reread: file.reread,
+    corrected: file.corrected,
+    readAt: file.readAt,
+    knownFrom: file.knownFrom,
+    liveFrom: file.liveFrom,
+    letThrough,
     cadenceMs: file.cadenceMs,
     snapshotId: String(snapshot.snapshotId),
     sequenceNumber: Number(snapshot.sequenceNumber),

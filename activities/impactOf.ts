@@ -1,5 +1,5 @@
 /** What a change of a group's definition touches beyond the definition itself. */
-import { durationMs, gateName, intervalCount, type BoundGroup } from '../model/index.ts'
+import { durationMs, gateName, intervalCount, intervalEnds, type BoundGroup } from '../model/index.ts'
 import {
   featureFingerprints,
   featuresOfService,
@@ -48,7 +48,7 @@ async function missingIntervals(
   const all = { from: first - cadenceMs, to: last }
   const published = await registry.published(group.id, all)
   const there = new Set(published.map(({ end }) => end))
-  const work = missingWork(all, published, featureFingerprints(group), cadenceMs)
+  const work = missingWork(intervalEnds(all, cadenceMs), published, featureFingerprints(group), cadenceMs)
   const counted = (fills: boolean) =>
     work
       .filter((one) => (one.fills !== null) === fills)

@@ -9,6 +9,7 @@ import { judgeRun } from './judgeRun.ts'
 import { materializeGroup } from './materializeGroup.ts'
 import { parkRun } from './parkRun.ts'
 import { planBackfill } from './planBackfill.ts'
+import { planRefresh } from './planRefresh.ts'
 import { publishRun } from './publishRun.ts'
 import { recordRun } from './recordRun.ts'
 import { stageRun } from './stageRun.ts'
@@ -27,6 +28,7 @@ export { retire } from './retire.ts'
 export function createActivities(deps: ActivityDeps): Activities {
   return {
     planBackfill: translated(beating(planBackfill(deps))),
+    planRefresh: translated(beating(planRefresh(deps))),
     computeChunk: translated(computeChunk(deps)),
     stageRun: translated(stageRun(deps)),
     judgeRun: translated(judgeRun(deps)),

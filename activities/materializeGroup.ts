@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, type Snapshot, type Table } from '../iceberg/index.ts'
-import { defaultsOf, durationMs, InputError, IntegrityError, type BoundGroup } from '../model/index.ts'
+import { defaultsOf, durationMs, InputError, type BoundGroup } from '../model/index.ts'
 import {
   valueSchema,
   type GroupCard,
@@ -20,6 +20,7 @@ import { query } from '../offline/index.ts'
 import type { Activities, MaterializedGroup } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
+import { incarnationOf } from './groupTable.ts'
 import { publishedSnapshots } from './healLedger.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { onlineRowsOf } from './onlineRows.ts'
@@ -28,7 +29,6 @@ import { selectWinners } from './winners.ts'
 
 /** Rows in JavaScript at once. */
 const batchRows = 2_048
-export const incarnationProperty = 'asof.incarnation'
 
 export const materializeGroup =
   (deps: ActivityDeps): Activities['materializeGroup'] =>
@@ -171,14 +171,4 @@ function cardOf(bound: BoundGroup): Omit<GroupCard, 'complete'> {
     ttlMs: group.ttl === null ? null : durationMs(group.ttl),
     cadenceMs: durationMs(group.every),
   }
-}
-
-function incarnationOf(table: Table): bigint {
-  const text = table.metadata.properties[incarnationProperty]
-  if (text === undefined) {
-    throw new IntegrityError(
-      `Table ${table.identifier.name} has no property ${incarnationProperty}. It was not made by \`asof apply\`.`,
-    )
-  }
-  return BigInt(text)
 }

@@ -4,7 +4,7 @@
  * An interval of which a feature was computed otherwise than it would be now is missing as a whole; one that only lacks
  * features is filled (rule 6): they are computed into the rows that are there.
  */
-import { intervalEnds, rangesOf, type IntervalRange } from '../model/index.ts'
+import { rangesOf, type EpochMs, type IntervalRange } from '../model/index.ts'
 import type { FeatureFingerprints, PublishedInterval } from '../registry/index.ts'
 
 export interface MissingWork {
@@ -13,16 +13,16 @@ export interface MissingWork {
   readonly fills: readonly string[] | null
 }
 
-/** In order of time. Neighbouring intervals that need the same are one range. */
+/** In order of time, as `ends` must be. Neighbouring intervals that need the same are one range. */
 export function missingWork(
-  asked: IntervalRange,
+  ends: Iterable<EpochMs>,
   published: readonly PublishedInterval[],
   features: FeatureFingerprints,
   cadenceMs: number,
 ): MissingWork[] {
   const there = new Map(published.map((interval) => [interval.end, interval]))
   const endsByNeed = new Map<string, { fills: readonly string[] | null; ends: number[] }>()
-  for (const end of intervalEnds(asked, cadenceMs)) {
+  for (const end of ends) {
     const fills = needOf(there.get(end)?.features, features)
     if (fills?.length === 0) continue
     const key = fills === null ? '' : fills.join(' ')

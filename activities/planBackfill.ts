@@ -1,118 +1,97 @@
-/** Decides what a backfill computes, and writes it down as a file. */
-import { randomUUID } from 'node:crypto'
+/** Decides what a backfill computes. */
 import {
-  durationMs,
-  formatInstant,
-  hasHindsight,
-  InputError,
-  intervalCount,
-  parseInstant,
   alignDown,
   alignUp,
+  durationMs,
+  formatInstant,
+  InputError,
+  intervalCount,
+  intervalEnds,
+  parseInstant,
+  rangesOf,
+  type EpochMs,
   type FeatureGroup,
   type IntervalRange,
 } from '../model/index.ts'
-import {
-  bindSources,
-  largestWindowMs,
-  listFilesOf,
-  pinnedColumns,
-  planChunks,
-  refuseIncomplete,
-  type PinnedColumns,
-  type SourceFile,
-} from '../offline/index.ts'
+import { refuseIncomplete } from '../offline/index.ts'
+import type { PublishedInterval } from '../registry/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
-import { groupOf } from './groupOf.ts'
+import { groupOf, type KnownGroup } from './groupOf.ts'
 import { healLedger } from './healLedger.ts'
-import { withHeartbeat } from './heartbeat.ts'
 import { missingWork } from './missingWork.ts'
-import { planPathOf, writeOnce, type RunPlan } from './runFiles.ts'
+import { countIntervals, openPlan, type PlanRequest } from './openPlan.ts'
 
-/** Chunks of about so long: their source rows are what a pass holds at once, beside one largest window. */
-const chunkTargetMs = durationMs('28d')
-
+/**
+ * History and what was missed since the group went live are two runs (rule 6): history goes first, and the plan says how
+ * much it left for the other one.
+ */
 export const planBackfill =
   (deps: ActivityDeps): Activities['planBackfill'] =>
-  async ({ group: id, from, to, rewrite = false, runId, workflowId }) => {
-    const { group, registered, table } = await groupOf(deps, id)
+  async ({ group: id, from, to, rewrite = false, side, runId, workflowId }) => {
+    const known = await groupOf(deps, id)
+    const { group, table } = known
     const cadenceMs = durationMs(group.every)
     const now = await deps.now()
     const asked = askedRange(group, from, to, now)
-    await healLedger(deps, id, table)
-
+    const { liveFrom } = await healLedger(deps, id, table)
     const published = await deps.registry.published(id, asked)
-    const work = missingWork(asked, rewrite ? [] : published, registered.featureFingerprints, cadenceMs)
-    const ranges = work.map(({ range }) => range)
+    const { history, missed } = split(known, asked, { published, rewrite, liveFrom })
+    const isLive = side === 'live' || (history.length === 0 && missed.length > 0)
+    const work = isLive
+      ? missed.map((range) => ({ range, does: { kind: 'versions' } as const }))
+      : history.map(({ range, fills }) => ({ range, does: doesOf(fills) }))
     // What is published stays, however long its events have been gone.
-    refuseIncomplete(group, ranges, now)
-    const intervals = ranges.reduce((sum, range) => sum + intervalCount(range, cadenceMs), 0)
-    const sourceFiles = await listFilesOf(group.sources, deps.environment, deps.baseFolder)
-    const plan: RunPlan = {
-      runId,
-      planId: randomUUID().slice(0, 8),
-      group: id,
-      fingerprint: registered.fingerprint,
-      features: registered.featureFingerprints,
-      cadenceMs,
-      ranges,
-      filled: work.filter(({ fills }) => fills !== null).map(({ range }) => range),
-      chunks: work.flatMap(({ range, fills }) =>
-        planChunks([range], cadenceMs, largestWindowMs(group), { targetMs: chunkTargetMs }).map((chunk) => ({
-          ...chunk,
-          fills,
-        })),
-      ),
-      sourceFiles,
-      sourceColumns: intervals === 0 ? {} : await columnsOf(deps, group, sourceFiles),
-      hindsight: group.sources.some(hasHindsight),
-      replaces: [...new Set(published.map(({ runId: by }) => by))],
-    }
-    const planPath = planPathOf(table.location, runId, plan.planId)
-    await writeOnce(deps.fileIO, planPath, plan)
-    await deps.registry.openRun({
-      runId,
-      workflowId,
-      group: id,
+    refuseIncomplete(
+      group,
+      work.map(({ range }) => range),
+      now,
+    )
+    const opened = await openPlan(deps, known, {
+      ...{ runId, workflowId, asked, work, liveFrom },
       mode: rewrite ? 'rewrite' : 'backfill',
-      range: asked,
-      fingerprint: registered.fingerprint,
-      intervals,
-      startedAt: await deps.now(),
+      ranges: work.map(({ range }) => range),
+      filled: work.filter(({ does }) => does.kind === 'fill').map(({ range }) => range),
+      reread: [],
+      knownFrom: isLive ? await deps.registry.nextCreated(id, now) : null,
+      replaces: [...new Set(published.map(({ runId: by }) => by))],
     })
+    const leftForLive = isLive ? 0 : countIntervals(missed, cadenceMs)
     return {
-      runId,
-      group: id,
-      planPath,
-      table: `${deps.store}.${id}`,
-      fingerprint: registered.fingerprint,
-      intervals,
-      alreadyPublished: intervalCount(asked, cadenceMs) - intervals,
-      chunks: plan.chunks.length,
-      sourceFiles: sourceFiles.length,
-      sourceBytes: sourceFiles.reduce((sum, { size }) => sum + size, 0),
-      from: formatInstant(asked.from),
-      to: formatInstant(asked.to),
-      online: group.online,
+      ...opened,
+      alreadyPublished: intervalCount(asked, cadenceMs) - opened.intervals - leftForLive,
+      ...{ leftForLive, held: 0, incomplete: 0 },
     }
   }
 
-/** The types of text are found by reading all of it: once for a run. */
-function columnsOf(
-  { duckdb }: ActivityDeps,
-  group: FeatureGroup,
-  files: readonly SourceFile[],
-): Promise<PinnedColumns> {
-  return withHeartbeat(async () => {
-    const connection = await duckdb.connect()
-    try {
-      return pinnedColumns(await bindSources(connection, group.sources, files))
-    } finally {
-      connection.closeSync()
-    }
-  })
+/** What of a range is history to compute, and what was missed since the group went live. */
+function split(
+  { group, registered }: KnownGroup,
+  asked: IntervalRange,
+  given: {
+    readonly published: readonly PublishedInterval[]
+    readonly rewrite: boolean
+    readonly liveFrom: EpochMs | null
+  },
+) {
+  const { published, rewrite, liveFrom } = given
+  const cadenceMs = durationMs(group.every)
+  const there = new Set(published.map(({ end }) => end))
+  const wasMissed = (end: EpochMs) => liveFrom !== null && end >= liveFrom && !there.has(end)
+  const ends = [...intervalEnds(asked, cadenceMs)]
+  return {
+    history: missingWork(
+      ends.filter((end) => !wasMissed(end)),
+      rewrite ? [] : published,
+      registered.featureFingerprints,
+      cadenceMs,
+    ),
+    missed: rangesOf(ends.filter(wasMissed), cadenceMs),
+  }
 }
+
+const doesOf = (fills: readonly string[] | null): PlanRequest['work'][number]['does'] =>
+  fills === null ? { kind: 'rows' } : { kind: 'fill', features: fills }
 
 /** The asked range, if it is whole intervals, in order and due. */
 function askedRange(group: FeatureGroup, from: string, to: string, nowMs: number): IntervalRange {

@@ -32,7 +32,7 @@ export const publishRun =
     const snapshot = isPublished()
     if (snapshot === undefined)
       throw new Error(`Snapshot ${snapshotId} of ${id} is not in main's line after its publish.`)
-    await recordSnapshot(deps, id, snapshot)
+    await recordSnapshot(deps, id, snapshot, override !== undefined)
     return {
       snapshotId: staged.snapshotId,
       sequenceNumber: Number(snapshot.sequenceNumber),

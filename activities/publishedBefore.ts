@@ -1,8 +1,9 @@
 /** The rows that were published before a run's first interval, for the gates that compare with them. */
-import { planScan, readDataFiles, type Table } from '../iceberg/index.ts'
+import { readDataFiles, type Table } from '../iceberg/index.ts'
 import { durationMs, type BoundGroup, type EpochMs } from '../model/index.ts'
 import { historyIntervals, type History } from '../quality/index.ts'
 import type { ActivityDeps } from './deps.ts'
+import { newestVersions, rowsIn } from './publishedRows.ts'
 import type { RunPlan } from './runFiles.ts'
 
 /** By how many intervals a gate looks back; files are planned once, for the gate that looks back furthest. */
@@ -10,7 +11,7 @@ export async function publishedBefore(
   { registry, fileIO }: ActivityDeps,
   table: Table,
   bound: BoundGroup,
-  plan: RunPlan,
+  plan: Pick<RunPlan, 'ranges' | 'cadenceMs'>,
 ): Promise<(last: number) => History> {
   const wanted = historyIntervals(bound.group.gates)
   const before = plan.ranges[0]?.from ?? 0
@@ -21,22 +22,15 @@ export async function publishedBefore(
     const relation = readDataFiles({ schema: table.schema, files: [], localPath })
     return () => ({ relation, intervals: 0 })
   }
-  const after = (end: EpochMs) => BigInt(end - plan.cadenceMs) * 1000n
-  const upTo = BigInt(before) * 1000n
-  const { files, schema } = await planScan(table, {
-    ref: 'main',
-    filter: {
-      op: 'and',
-      filters: [
-        { column: 'event_timestamp', op: 'gt', value: after(first) },
-        { column: 'event_timestamp', op: 'le', value: upTo },
-      ],
-    },
-  })
-  const rows = readDataFiles({ schema, files, localPath })
+  const from = (end: EpochMs) => end - plan.cadenceMs
+  const rows = newestVersions(
+    await rowsIn({ table, ranges: [{ from: from(first), to: before }], localPath }),
+    bound,
+  )
   return (last) => {
     const covered = ends.slice(-last)
-    const relation = `(SELECT * FROM ${rows} WHERE event_timestamp > make_timestamptz(${after(covered[0] ?? first)}) AND event_timestamp <= make_timestamptz(${upTo}))`
+    const after = BigInt(from(covered[0] ?? first)) * 1000n
+    const relation = `(SELECT * FROM ${rows} WHERE event_timestamp > make_timestamptz(${after}))`
     return { relation, intervals: covered.length }
   }
 }

@@ -1,18 +1,18 @@
 /** Closes a run that ended well, and sweeps what its failed attempts and earlier plans left behind. */
 import { planScan, type Table } from '../iceberg/index.ts'
+import { formatInstant } from '../model/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
 import {
   branchOf,
-  chunkPathOf,
+  chunkFilesOf,
   dataFolder,
   deleteBelow,
   deleteLedgers,
   readJsonFile,
   runFolder,
   summaryKeys,
-  type ChunkFile,
   type RunPlan,
 } from './runFiles.ts'
 
@@ -29,7 +29,10 @@ export const recordRun =
       dataFolder(table.location, runId),
       new Set(own.map(({ filePath }) => filePath)),
     )
-    const unfilled = published === undefined ? 0 : await unfilledRows(deps, planPath)
+    const plan = await planOf(deps, planPath)
+    const reasons = plan === null ? [] : await reasonsOf(deps, plan, planPath)
+    // Nothing had changed: that the sources were read again is all there is to keep.
+    if (plan !== null && published === undefined) await deps.registry.noteRead(id, plan.reread, plan.readAt)
     await deleteBelow(deps.fileIO, runFolder(table.location, runId))
     const ledger = published && table.snapshot(BigInt(published.snapshotId))?.summary[summaryKeys.ledger]
     await deleteLedgers(deps.fileIO, table.location, runId, ledger)
@@ -43,25 +46,31 @@ export const recordRun =
           ? null
           : computed.reduce((sum, { recordCount }) => sum + Number(recordCount), 0),
       snapshotId: published?.snapshotId ?? null,
-      ...(unfilled === 0
-        ? {}
-        : {
-            reason: `${unfilled} published rows are not computed any more; what was filled in stays null there.`,
-          }),
+      ...(reasons.length === 0 ? {} : { reason: reasons.join(' ') }),
     })
   }
 
-/** Counted from the chunks' files, as far as an attempt before this one has not swept them. */
-async function unfilledRows({ fileIO }: ActivityDeps, planPath: string): Promise<number> {
-  if (!(await fileIO.exists(planPath))) return 0
-  const plan = await readJsonFile<RunPlan>(fileIO, planPath)
-  let rows = 0
-  for (const [chunk, { fills }] of plan.chunks.entries()) {
-    const path = chunkPathOf(planPath, chunk)
-    if (fills === null || !(await fileIO.exists(path))) continue
-    rows += (await readJsonFile<ChunkFile>(fileIO, path)).unfilled
-  }
-  return rows
+/** Null where an attempt before this one has swept it. */
+async function planOf({ fileIO }: ActivityDeps, planPath: string): Promise<RunPlan | null> {
+  return (await fileIO.exists(planPath)) ? readJsonFile<RunPlan>(fileIO, planPath) : null
+}
+
+/** What somebody should know of a run that ended well. */
+async function reasonsOf({ fileIO }: ActivityDeps, plan: RunPlan, planPath: string): Promise<string[]> {
+  const chunks = await chunkFilesOf(fileIO, plan, planPath)
+  const unfilled = chunks.reduce((sum, chunk) => sum + chunk.unfilled, 0)
+  const vanished = chunks.reduce((sum, chunk) => sum + chunk.vanished, 0)
+  const [first, last] = [plan.reread[0], plan.reread.at(-1)]
+  return [
+    ...(unfilled === 0
+      ? []
+      : [`${unfilled} published rows are not computed any more; what was filled in stays null there.`]),
+    ...(vanished === 0 || first === undefined || last === undefined
+      ? []
+      : [
+          `${vanished} published rows are not computed any more: the source lost events. They stay as they were served; \`asof backfill ${plan.group} --from ${formatInstant(first.from)} --to ${formatInstant(last.to)} --rewrite\` makes history anew.`,
+        ]),
+  ]
 }
 
 async function publishedFiles(table: Table, runId: string, snapshotId: bigint) {

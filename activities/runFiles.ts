@@ -10,14 +10,22 @@
  * ```
  */
 import { FileExists, parseJson, stringifyJson, type DataFileJson, type FileIO } from '../iceberg/index.ts'
-import type { IntervalRange } from '../model/index.ts'
+import { intervalEnds, rangesOf, type EpochMs, type IntervalRange } from '../model/index.ts'
 import type { PinnedColumns, SourceFile } from '../offline/index.ts'
 import type { FeatureFingerprints } from '../registry/index.ts'
 
+/** What a chunk makes of the rows that it computes. */
+export type ChunkWork =
+  /** History: they take the place of what is there. */
+  | { readonly kind: 'rows' }
+  /** These features of them go into the rows that are there. */
+  | { readonly kind: 'fill'; readonly features: readonly string[] }
+  /** Live: those that differ from the newest version that is there are added as later versions. */
+  | { readonly kind: 'versions' }
+
 /** One pass over the sources. */
 export interface PlannedChunk extends IntervalRange {
-  /** Features that are computed into the rows which are there; null where whole rows are computed. */
-  readonly fills: readonly string[] | null
+  readonly work: ChunkWork
 }
 
 export interface RunPlan {
@@ -29,10 +37,18 @@ export interface RunPlan {
   readonly features: FeatureFingerprints
   readonly cadenceMs: number
   readonly chunks: readonly PlannedChunk[]
-  /** What is computed or filled, and replaced in the table. */
+  /** What is computed or filled. History replaces it in the table; a live run adds what never was published. */
   readonly ranges: readonly IntervalRange[]
   /** Whose rows are there and only gain features (rule 6, fill). */
   readonly filled: readonly IntervalRange[]
+  /** Published intervals that a live run reads again, for events that came late. */
+  readonly reread: readonly IntervalRange[]
+  /** When the plan looked at the sources, on the store's clock. */
+  readonly readAt: EpochMs
+  /** The created timestamp of all rows of a live run; null for history (rule 6). */
+  readonly knownFrom: EpochMs | null
+  /** The first interval that the group did not leave to history; null before its first refresh. */
+  readonly liveFrom: EpochMs | null
   /** The files that the plan saw; one that changes under the run fails it. */
   readonly sourceFiles: readonly SourceFile[]
   /** The columns of all sources as the plan found them, for every chunk to take them the same way. */
@@ -53,12 +69,26 @@ export interface LedgerFile {
   readonly ranges: readonly IntervalRange[]
   /** Intervals whose rows were there already and gained features. */
   readonly filled: readonly IntervalRange[]
+  /** Published intervals that were read again, and those of them whose rows got later versions. */
+  readonly reread: readonly IntervalRange[]
+  readonly corrected: readonly IntervalRange[]
   /** Whether rows may see events that had not arrived when they were due: a source does not say when they did. */
   readonly hindsight: boolean
+  readonly readAt: EpochMs
+  /** The created timestamp of all its rows; null for history, whose created timestamps stand alone (rule 5). */
+  readonly knownFrom: EpochMs | null
+  readonly liveFrom: EpochMs | null
+  /** The online stores whose first load of it counts for when its rows are known (rule 5); none where it is not served. */
+  readonly onlineStores: readonly string[]
 }
 
 export interface ChunkFile {
+  /** Rows that the chunk brings; of a live run those that are new or have changed. */
   readonly rows: number
+  /** Published rows of intervals that were read again, for which nothing is computed any more. They stay. */
+  readonly vanished: number
+  /** Published intervals of which rows have changed. */
+  readonly corrected: readonly IntervalRange[]
   /** Rows that were there, for which nothing is computed any more: what was to be filled in stays null. */
   readonly unfilled: number
   readonly bytes: number
@@ -119,4 +149,25 @@ export async function deleteBelow(
   for await (const location of fileIO.list(folder)) {
     if (!keep.has(location)) await fileIO.delete(location)
   }
+}
+
+/** What the chunks of a plan brought, as far as their files are there. */
+export async function chunkFilesOf(fileIO: FileIO, plan: RunPlan, planPath: string): Promise<ChunkFile[]> {
+  const paths = plan.chunks.map((_, chunk) => chunkPathOf(planPath, chunk))
+  const files = await Promise.all(
+    paths.map(async (path) =>
+      (await fileIO.exists(path)) ? [await readJsonFile<ChunkFile>(fileIO, path)] : [],
+    ),
+  )
+  return files.flat()
+}
+
+/** The intervals that a run writes to: those that it computes, and those read again of which rows have changed. */
+export function broughtBy({ ranges, cadenceMs }: RunPlan, chunks: readonly ChunkFile[]): IntervalRange[] {
+  const all = [...ranges, ...chunks.flatMap(({ corrected }) => corrected)]
+  const ends = all.flatMap((range) => [...intervalEnds(range, cadenceMs)])
+  return rangesOf(
+    ends.sort((left, right) => left - right),
+    cadenceMs,
+  )
 }

@@ -8,7 +8,7 @@ import {
   type Snapshot,
   type Table,
 } from '../iceberg/index.ts'
-import { durationMs, type BoundGroup } from '../model/index.ts'
+import { durationMs, type BoundGroup, type IntervalRange } from '../model/index.ts'
 import type { Activities, StagedRun } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { Overtaken } from './failures.ts'
@@ -17,7 +17,8 @@ import { healLedger } from './healLedger.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import {
   branchOf,
-  chunkPathOf,
+  broughtBy,
+  chunkFilesOf,
   dataFolder,
   ledgerPathOf,
   readJsonFile,
@@ -38,25 +39,32 @@ export const stageRun =
       const plan = await readJsonFile<RunPlan>(deps.fileIO, planPath)
       const { bound, table } = await groupOf(deps, id)
       await healLedger(deps, id, table)
-      await refuseOvertaken(deps, plan)
+      const chunks = await chunkFilesOf(deps.fileIO, plan, planPath)
+      await refuseOvertaken(deps, plan, chunks)
 
       const branch = branchOf(runId)
       const base = table.ref('main')
-      const files = await chunkFiles(deps, plan, planPath)
+      const files = chunks.flatMap((chunk) => chunk.files.map(dataFileFromJson))
       const there = stagedAlready(table, branch, plan, base)
       if (there !== null) return stagedRun(branch, there, base, files)
 
       await table.dropBranch(branch)
       await table.createBranch(branch, { from: base, maxRefAgeMs: branchAgeMs })
       const ledgerPath = ledgerPathOf(table.location, plan)
-      await writeOnce(deps.fileIO, ledgerPath, ledgerOf(plan))
-      const snapshot = await replaceIntervals(deps, { table, bound, plan, branch, files, ledgerPath })
+      await writeOnce(deps.fileIO, ledgerPath, ledgerOf(deps, bound, plan, chunks))
+      const staging = { table, bound, plan, branch, files, ledgerPath }
+      const snapshot =
+        plan.knownFrom === null ? await replaceIntervals(deps, staging) : await addVersions(staging)
       return stagedRun(branch, snapshot, base, files)
     })
 
 /** Intervals of this run that a run which the plan did not know of has published in the meantime. */
-async function refuseOvertaken({ registry }: ActivityDeps, plan: RunPlan): Promise<void> {
-  for (const range of plan.ranges) {
+async function refuseOvertaken(
+  { registry }: ActivityDeps,
+  plan: RunPlan,
+  chunks: readonly ChunkFile[],
+): Promise<void> {
+  for (const range of broughtBy(plan, chunks)) {
     for (const { runId } of await registry.published(plan.group, range)) {
       if (runId !== plan.runId && !plan.replaces.includes(runId)) {
         throw new Overtaken(
@@ -76,17 +84,27 @@ function stagedAlready(table: Table, branch: string, plan: RunPlan, base: bigint
   return (snapshot.parentSnapshotId ?? null) === base ? snapshot : null
 }
 
-async function replaceIntervals(
-  deps: ActivityDeps,
-  staging: {
-    table: Table
-    bound: BoundGroup
-    plan: RunPlan
-    branch: string
-    files: DataFile[]
-    ledgerPath: string
-  },
-): Promise<Snapshot> {
+interface Staging {
+  readonly table: Table
+  readonly bound: BoundGroup
+  readonly plan: RunPlan
+  readonly branch: string
+  readonly files: DataFile[]
+  readonly ledgerPath: string
+}
+
+/** What a live run brings was never there: nothing is replaced, and nothing that was served is erased. */
+function addVersions({ table, plan, branch, files, ledgerPath }: Staging): Promise<Snapshot> {
+  return table.append({ ref: branch, files, summary: summaryOf(plan, ledgerPath) })
+}
+
+const summaryOf = (plan: RunPlan, ledgerPath: string) => ({
+  [summaryKeys.run]: plan.runId,
+  [summaryKeys.plan]: plan.planId,
+  [summaryKeys.ledger]: ledgerPath,
+})
+
+async function replaceIntervals(deps: ActivityDeps, staging: Staging): Promise<Snapshot> {
   const { table, bound, plan, branch, files, ledgerPath } = staging
   const ranges = plan.ranges.map(({ from, to }): MicrosRange => ({ after: micros(from), upTo: micros(to) }))
   const connection = await deps.duckdb.connect()
@@ -96,11 +114,7 @@ async function replaceIntervals(
       column: 'event_timestamp',
       ranges,
       files,
-      summary: {
-        [summaryKeys.run]: plan.runId,
-        [summaryKeys.plan]: plan.planId,
-        [summaryKeys.ledger]: ledgerPath,
-      },
+      summary: summaryOf(plan, ledgerPath),
       rewriteOutside: (file) =>
         rewriteOutside(connection, {
           schema: table.schema,
@@ -118,17 +132,23 @@ async function replaceIntervals(
   }
 }
 
-async function chunkFiles({ fileIO }: ActivityDeps, plan: RunPlan, planPath: string): Promise<DataFile[]> {
-  const chunks = await Promise.all(
-    plan.chunks.map((_, chunk) => readJsonFile<ChunkFile>(fileIO, chunkPathOf(planPath, chunk))),
-  )
-  return chunks.flatMap(({ files }) => files.map(dataFileFromJson))
-}
-
-function ledgerOf(plan: RunPlan): LedgerFile {
-  const { runId, group, fingerprint, features, cadenceMs, chunks, filled, hindsight } = plan
-  const computed = chunks.filter(({ fills }) => fills === null).map(({ from, to }) => ({ from, to }))
-  return { runId, group, fingerprint, features, cadenceMs, ranges: computed, filled, hindsight }
+function ledgerOf(
+  { onlineStores }: ActivityDeps,
+  { group }: BoundGroup,
+  plan: RunPlan,
+  chunks: readonly ChunkFile[],
+): LedgerFile {
+  const { runId, fingerprint, features, cadenceMs, filled, reread, hindsight, readAt, knownFrom, liveFrom } =
+    plan
+  const isFilled = (range: IntervalRange) =>
+    filled.some(({ from, to }) => from === range.from && to === range.to)
+  return {
+    ...{ runId, group: group.id, fingerprint, features, cadenceMs, filled, reread, hindsight },
+    ranges: plan.ranges.filter((range) => !isFilled(range)),
+    corrected: chunks.flatMap(({ corrected }) => corrected),
+    ...{ readAt, knownFrom, liveFrom },
+    onlineStores: group.online ? onlineStores.map(({ name }) => name) : [],
+  }
 }
 
 function stagedRun(

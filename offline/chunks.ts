@@ -66,6 +66,28 @@ export function refuseIncomplete(
   }
 }
 
+/** The first interval end whose windows the sources still answer for; null where they answer for all. */
+export function firstCompleteEnd(group: FeatureGroup, nowMs: EpochMs): EpochMs | null {
+  if (group.allowPartialWindows) return null
+  const cadence = durationMs(group.every)
+  const ends = group.sources.flatMap((source) =>
+    limitsOf(source, nowMs).flatMap(({ from }) =>
+      longestWindows(group).map(({ lengthMs }) => alignUp(from + lengthMs, cadence)),
+    ),
+  )
+  return ends.length === 0 ? null : Math.max(...ends)
+}
+
+/** The windows that reach back furthest: an unbounded one counts from `completeFrom` and reaches no further back. */
+function longestWindows(group: FeatureGroup) {
+  const windows = windowsOf(group).map(({ feature, over }) => ({
+    feature,
+    over,
+    lengthMs: over === 'unbounded' ? 0 : durationMs(over),
+  }))
+  return windows.filter(({ over, lengthMs }) => over === 'unbounded' || lengthMs === largestWindowMs(group))
+}
+
 /** From when a source has events, and why not before. */
 interface Limit {
   readonly from: EpochMs
@@ -91,11 +113,8 @@ function limitsOf({ name, completeFrom, retention }: Source, nowMs: EpochMs): Li
 function refuseBeyond(group: FeatureGroup, ranges: readonly IntervalRange[], { from, reason }: Limit): void {
   const cadence = durationMs(group.every)
   const firstEnd = Math.min(...ranges.map((range) => range.from)) + cadence
-  for (const { feature, over } of windowsOf(group)) {
-    // An unbounded window counts from completeFrom: it reaches no further back.
-    const length = over === 'unbounded' ? 0 : durationMs(over)
-    const isLongest = over === 'unbounded' || length === largestWindowMs(group)
-    if (!isLongest || firstEnd - length >= from) continue
+  for (const { feature, over, lengthMs: length } of longestWindows(group)) {
+    if (firstEnd - length >= from) continue
     const allowed = alignUp(from + length, cadence)
     throw new InputError(
       `feature group ${group.id}: ${feature === null ? '' : `feature ${feature}: `}the window of ${over} of the interval that ends at ${formatInstant(firstEnd)} reaches back to ${formatInstant(firstEnd - length)}, but ${reason}. The first interval with whole windows ends at ${formatInstant(allowed)}: start from ${formatInstant(allowed - cadence)}, or set allowPartialWindows on the group.`,

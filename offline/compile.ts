@@ -20,7 +20,7 @@ import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { tableColumns, type BoundGroup } from '../model/bound.ts'
 import { IntegrityError } from '../model/errors.ts'
 import { aggregatesOf, windowsOf, type FeatureGroup } from '../model/group.ts'
-import { alignDown, durationMs, parseInstant, type IntervalRange } from '../model/time.ts'
+import { alignDown, durationMs, parseInstant, type EpochMs, type IntervalRange } from '../model/time.ts'
 import { windowMs } from '../model/window.ts'
 import { aggregateSql } from './aggregate.ts'
 import { arrivalViews, type ArrivalViews } from './arrivals.ts'
@@ -31,6 +31,7 @@ import { planWindows, type WindowPlan } from './planWindows.ts'
 import { withReads } from './sequences.ts'
 import type { SourceRelation } from './source.ts'
 import { selectWithConditions, sqlTextsOfGroup } from './sqlCondition.ts'
+import { toleranceColumn, toleranceSql } from './tolerance.ts'
 
 export interface CompiledGroup {
   /** Statements to run first: they make the tables that arrivals need, under the names of `scratchTables`. */
@@ -49,6 +50,10 @@ export interface CompileRequest {
   readonly runId: string
   /** Begins the names of tables of this computation's own. */
   readonly scratch: string
+  /** The created timestamp of all rows; without it each row's is when its interval was due. */
+  readonly knownFrom?: EpochMs
+  /** Adds the tolerances' columns (tolerance.ts). */
+  readonly withTolerances?: boolean
 }
 
 /** Tables that a computation may leave behind. */
@@ -96,22 +101,24 @@ function greatestCommonDivisor(a: number, b: number): number {
 export function compileGroup(
   bound: BoundGroup,
   relation: SourceRelation,
-  { range, runId, scratch }: CompileRequest,
+  { range, runId, scratch, knownFrom, withTolerances = false }: CompileRequest,
 ): CompiledGroup {
   const { group } = bound
   const lengths = lengthsOf(group)
   const columns = columnsOfGroup(group, relation)
-  const features = bound.features.map(({ name }) => {
+  const lookup = lookupIn(group, relation, columns)
+  const features = bound.features.flatMap(({ name }) => {
     const feature = aggregatesOf(group)[name]
     if (feature === undefined)
       throw new IntegrityError(
         `feature group ${group.id} was bound with a feature ${name} that it does not have.`,
       )
-    return {
-      name,
-      windowMs: windowMs(feature.over),
-      sql: aggregateSql(feature, lookupIn(group, relation, columns)),
-    }
+    const over = windowMs(feature.over)
+    const tolerance = withTolerances ? toleranceSql(feature, lookup) : null
+    return [
+      { name, windowMs: over, sql: aggregateSql(feature, lookup) },
+      ...(tolerance === null ? [] : [{ name: toleranceColumn(name), windowMs: over, sql: tolerance }]),
+    ]
   })
   const plan = planWindows(features, lengths.tile)
   const since = countsFrom(group, relation)
@@ -124,13 +131,14 @@ export function compileGroup(
     range,
   }
   const selected = selectWithConditions(relation, columns, sqlTextsOfGroup(group), events)
-  const views = relation.arrival === null ? null : viewsOf(bound, selected, line, scratch)
+  const isHistory = knownFrom === undefined
+  const views = relation.arrival === null || !isHistory ? null : viewsOf(bound, selected, line, scratch)
   const compiled = { bound, plan, line, views, events: views?.events ?? selected }
   return {
     events,
     setUp: views?.setUp ?? [],
     tiles: tilesSql(compiled),
-    rows: (tilesTable) => rowsSql(compiled, runId, tilesTable),
+    rows: (tilesTable) => rowsSql(compiled, { runId, knownFrom }, tilesTable),
   }
 }
 
@@ -197,7 +205,10 @@ const seenSql = ({ cadence, largest, origin, isUnbounded }: Line) =>
     ? `WHERE (event_us - ${origin * 1000}) % ${cadence * 1000} >= ${(cadence - largest) * 1000}`
     : ''
 
-function rowsSql(compilation: Compilation, runId: string, tilesTable: string): string {
+/** What every row of a computation says of it. */
+type Stamp = Pick<CompileRequest, 'runId' | 'knownFrom'>
+
+function rowsSql(compilation: Compilation, stamp: Stamp, tilesTable: string): string {
   const { bound, plan, line, views, events } = compilation
   const keys = partitionKeys(compilation).join(', ')
   const known = views === null ? '' : ` AND ${views.isRow('framed', `(edge // ${line.cadence / line.tile})`)}`
@@ -206,7 +217,7 @@ function rowsSql(compilation: Compilation, runId: string, tilesTable: string): s
   const framed =
     plan.reads.length === 0 ? called : `(${withReads(plan.reads, called, partitionKeys(compilation), seen)})`
   return `WITH ${endsSql(plan, keys, line, tilesTable)}
-SELECT ${resultColumns(bound, plan.values, line, runId).join(', ')}
+SELECT ${resultColumns(bound, plan.values, line, stamp).join(', ')}
 FROM ${framed} AS framed WHERE is_end${known}`
 }
 
@@ -254,15 +265,23 @@ function resultColumns(
   bound: BoundGroup,
   values: WindowPlan['values'],
   { tile, origin }: Line,
-  runId: string,
+  { runId, knownFrom }: Stamp,
 ): string[] {
   const at = (ms: number) => `make_timestamptz(${ms * 1000} + edge * ${tile * 1000})`
   const sqlOf = new Map<string, string>([
     ...bound.keys.map(({ name }, index) => [name, `k${index}`] as const),
     ['event_timestamp', at(origin)],
-    ['created_timestamp', at(origin + durationMs(bound.group.availableAfter))],
+    [
+      'created_timestamp',
+      knownFrom === undefined
+        ? at(origin + durationMs(bound.group.availableAfter))
+        : `make_timestamptz(${knownFrom * 1000})`,
+    ],
     ['run_id', quoteLiteral(runId)],
     ...values.map(({ name, sql }) => [name, sql] as const),
   ])
-  return tableColumns(bound).map(({ name }) => `${sqlOf.get(name)} AS ${quoteIdentifier(name)}`)
+  const tolerances = bound.features.map(({ name }) => toleranceColumn(name)).filter((name) => sqlOf.has(name))
+  return [...tableColumns(bound).map(({ name }) => name), ...tolerances].map(
+    (name) => `${sqlOf.get(name)} AS ${quoteIdentifier(name)}`,
+  )
 }

@@ -8,7 +8,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier } from '../iceberg/duckdb/quote.ts'
 import type { BoundGroup } from '../model/bound.ts'
 import { InputError } from '../model/errors.ts'
-import type { IntervalRange } from '../model/time.ts'
+import type { EpochMs, IntervalRange } from '../model/time.ts'
 import { bindColumns, columnsOfGroup } from './bind.ts'
 import { compileGroup, scratchTables, type CompiledGroup } from './compile.ts'
 import { query } from './duckdb.ts'
@@ -21,7 +21,14 @@ export interface ComputeRequest {
   /** The interval ends `from < e <= to`. */
   readonly range: IntervalRange
   readonly runId: string
-  /** Name of the temporary table that is made; its columns are those of `tableColumns`. */
+  /**
+   * From when all the rows are known, and which arrivals they see (rule 6, refresh). Without it this is history: each row
+   * is known from when its interval was due, and sees what had arrived by then.
+   */
+  readonly knownFrom?: EpochMs
+  /** Adds a column `toleranceColumn(name)` for each feature that adds up fractions: by how much it may vary (rule 8). */
+  readonly withTolerances?: boolean
+  /** Name of the temporary table that is made; its columns are those of `tableColumns`, then the tolerances. */
   readonly into: string
   readonly signal?: AbortSignal
 }
@@ -35,9 +42,9 @@ export async function computeRange(
   connection: DuckDBConnection,
   request: ComputeRequest,
 ): Promise<{ rows: number }> {
-  const { bound, relation, range, runId, into, signal } = request
+  const { bound, relation, range, runId, into, signal, knownFrom, withTolerances } = request
   refuseChangedTypes(bound, relation)
-  const compiled = compileGroup(bound, relation, { range, runId, scratch: into })
+  const compiled = compileGroup(bound, relation, { range, runId, scratch: into, knownFrom, withTolerances })
   const tiles = quoteIdentifier(`${into} tiles`)
   try {
     await makeTiles(connection, request, compiled, tiles)

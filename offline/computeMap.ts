@@ -35,7 +35,7 @@ export async function computeMap(
   request: RowsRequest,
   relation: SourceRelation,
 ): Promise<void> {
-  const { bound, range, into, runId, signal } = request
+  const { bound, range, into, signal } = request
   const { group } = bound
   bindMapColumns(group, relation)
   const [sorted, results] = [`${into} events`, `${into} results`]
@@ -58,7 +58,7 @@ export async function computeMap(
     appender.closeSync()
     await query(
       connection,
-      `CREATE TEMP TABLE ${quoteIdentifier(into)} AS SELECT ${finishedColumns(bound, runId).join(', ')} FROM ${quoteIdentifier(results)}`,
+      `CREATE TEMP TABLE ${quoteIdentifier(into)} AS SELECT ${finishedColumns(request).join(', ')} FROM ${quoteIdentifier(results)}`,
       signal,
     )
   } finally {
@@ -93,7 +93,7 @@ async function inTurns<T>(items: readonly T[], step: (item: T) => void): Promise
 }
 
 /** Takes sorted events one by one; a row of another entity finishes the one before. */
-function entityMapper({ bound, range }: RowsRequest, appender: DuckDBAppender) {
+function entityMapper({ bound, range, knownFrom }: RowsRequest, appender: DuckDBAppender) {
   const { group } = bound
   const { over, columns } = mapOf(group)
   const keyTypes = bound.keys.map(({ type }) => appendedType(type))
@@ -126,7 +126,8 @@ function entityMapper({ bound, range }: RowsRequest, appender: DuckDBAppender) {
       }
       entity.sweep.push({
         us: Number(row['event_us']),
-        arrivedUs: row['arrival_us'] === null ? null : Number(row['arrival_us']),
+        // Where one moment counts for all rows, what arrives later was never read.
+        arrivedUs: row['arrival_us'] === null || knownFrom !== undefined ? null : Number(row['arrival_us']),
         values: eventValues(columns, row),
       })
     },
@@ -148,10 +149,13 @@ const resultColumns = ({ keys, features }: BoundGroup) => [
 ]
 
 /** A row of history is known from the moment at which a pipeline that had been right all along would have served it. */
-function finishedColumns(bound: BoundGroup, runId: string): string[] {
+function finishedColumns({ bound, runId, knownFrom }: RowsRequest): string[] {
   const own: Record<string, string> = {
     event_timestamp: 'make_timestamptz(end_us)',
-    created_timestamp: `make_timestamptz(end_us + ${durationMs(bound.group.availableAfter) * 1000})`,
+    created_timestamp:
+      knownFrom === undefined
+        ? `make_timestamptz(end_us + ${durationMs(bound.group.availableAfter) * 1000})`
+        : `make_timestamptz(${knownFrom * 1000})`,
     run_id: quoteLiteral(runId),
     ...Object.fromEntries(bound.features.map(({ name }) => [name, quoteIdentifier(`feature ${name}`)])),
   }

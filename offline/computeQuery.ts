@@ -18,7 +18,7 @@ import { queryOf, queryRelation } from './queryRelation.ts'
 
 /** @throws InputError for a null key, a row outside its interval, a value that does not fit, and changed columns. */
 export async function computeQuery(connection: DuckDBConnection, request: RowsRequest): Promise<void> {
-  const { bound, relations, range, into, runId, signal } = request
+  const { bound, relations, range, into, signal, knownFrom } = request
   const { group } = bound
   const relation = await queryRelation(connection, group, relations)
   bindQueryColumns(group, relation.columns)
@@ -33,7 +33,7 @@ export async function computeQuery(connection: DuckDBConnection, request: RowsRe
   try {
     const [cadence, available] = [durationMs(group.every), durationMs(group.availableAfter)]
     for (const end of intervalEnds(range, cadence)) {
-      const insert = `INSERT INTO ${raw} SELECT ${end * 1000}, ${selected.join(', ')} FROM ${relation.tableAt(end + available)}`
+      const insert = `INSERT INTO ${raw} SELECT ${end * 1000}, ${selected.join(', ')} FROM ${relation.tableAt(knownFrom ?? end + available)}`
       await query(connection, insert, signal, relation.bounds({ from: end - cadence, to: end })).catch(
         (error: unknown) => {
           if (!(error instanceof InputError)) throw error
@@ -49,7 +49,7 @@ export async function computeQuery(connection: DuckDBConnection, request: RowsRe
     await refuseOutside(connection, group, raw)
     await query(
       connection,
-      `CREATE TEMP TABLE ${quoteIdentifier(into)} AS SELECT ${finishedColumns(bound, runId).join(', ')} FROM ${raw}`,
+      `CREATE TEMP TABLE ${quoteIdentifier(into)} AS SELECT ${finishedColumns(request).join(', ')} FROM ${raw}`,
       signal,
     )
   } finally {
@@ -73,11 +73,17 @@ function rawColumns({ group, keys, features }: BoundGroup): { name: string; sql:
   ]
 }
 
-/** A row is known from when its interval was due, unless it says something later or stands alone (rule 6). */
-function finishedColumns(bound: BoundGroup, runId: string): string[] {
+/**
+ * A row of history is known from when its interval was due, one of a refresh from when it was computed; unless it says
+ * something later or stands alone (rule 6).
+ */
+function finishedColumns({ bound, runId, knownFrom }: RowsRequest): string[] {
   const { group } = bound
   const { created } = queryOf(group)
-  const due = `make_timestamptz(interval_end_us + ${durationMs(group.availableAfter) * 1000})`
+  const due =
+    knownFrom === undefined
+      ? `make_timestamptz(interval_end_us + ${durationMs(group.availableAfter) * 1000})`
+      : `make_timestamptz(${knownFrom * 1000})`
   // greatest() leaves nulls out; a row that does not say when it was created was never known.
   const later = `CASE WHEN created_timestamp IS NOT NULL THEN greatest(created_timestamp, ${due}) END`
   const createdSql = created === null ? due : created.asServed ? 'created_timestamp' : later

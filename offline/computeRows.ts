@@ -20,8 +20,14 @@ export interface RowsRequest extends Omit<ComputeRequest, 'relation'> {
  */
 export async function computeRows(
   connection: DuckDBConnection,
-  request: RowsRequest,
+  asked: RowsRequest,
 ): Promise<{ rows: number }> {
+  const { knownFrom } = asked
+  const relations =
+    knownFrom === undefined
+      ? asked.relations
+      : asked.relations.map((relation) => ({ ...relation, arrivedBy: knownFrom }))
+  const request = { ...asked, relations }
   switch (request.bound.group.compute.kind) {
     case 'aggregate':
       await computeRange(connection, { ...request, relation: onlySource(request) })

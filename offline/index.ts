@@ -1,6 +1,6 @@
 /** The past: from definitions and files of events to rows of features, in DuckDB. */
 export { bindGroup } from './bindGroup.ts'
-export { planChunks, refuseIncomplete } from './chunks.ts'
+export { firstCompleteEnd, planChunks, refuseIncomplete } from './chunks.ts'
 export { largestWindowMs } from './compile.ts'
 export { compiledText } from './compiledText.ts'
 export { duckdbTypeOf } from './columnType.ts'
@@ -10,3 +10,4 @@ export { openDuckDb, query, type DuckDb, type DuckDbOptions, type Row } from './
 export { bindSource, bindSources, pinnedColumns, type PinnedColumns, type SourceRelation } from './source.ts'
 export { listFilesOf, listSourceFiles, resolvePath, type SourceFile } from './sourceFiles.ts'
 export { checkPurity } from './purity.ts'
+export { toleranceColumn } from './tolerance.ts'

@@ -25,6 +25,8 @@ export interface SourceRelation {
   readonly time: EventTime
   /** Null where the source names no arrival column. */
   readonly arrival: EventTime | null
+  /** Leaves out events that arrive later, where the source says when that is. */
+  readonly arrivedBy?: EpochMs
   /** What a SQL source reads. */
   readonly inputs: readonly SourceRelation[]
 }
@@ -151,7 +153,7 @@ export function selectEvents(
   asked: readonly EventColumn[],
   range?: EventRange,
 ): string {
-  const { source, columns, time, arrival } = relation
+  const { source, columns, time, arrival, arrivedBy } = relation
   const foundType = (name: string) => columns.find((column) => column.name === name)?.type ?? 'VARCHAR'
   const storedType = (name: string) => (isReadAsText(source, name) ? 'VARCHAR' : foundType(name))
   const times = arrival === null ? [time] : [time, arrival]
@@ -167,9 +169,10 @@ export function selectEvents(
   ])
   const arrived = arrival === null ? [] : [`${arrival.micros} AS arrival_us`]
   const events = `SELECT ${[`${time.micros} AS event_us`, ...arrived, ...selected].join(', ')} FROM ${stored}`
-  if (range === undefined) return events
-  const within = `event_us >= ${range.from * 1000} AND event_us < ${range.to * 1000}`
-  return `SELECT * FROM (${events} WHERE ${time.mayLieIn(range)}) WHERE ${within}`
+  const known = arrivedBy === undefined || arrival === null ? [] : [`arrival_us <= ${arrivedBy * 1000}`]
+  if (range === undefined) return known.length === 0 ? events : `SELECT * FROM (${events}) WHERE ${known[0]}`
+  const within = [`event_us >= ${range.from * 1000}`, `event_us < ${range.to * 1000}`, ...known]
+  return `SELECT * FROM (${events} WHERE ${time.mayLieIn(range)}) WHERE ${within.join(' AND ')}`
 }
 
 /** A declared column of JSON is read as it is written, because DuckDB would round a fraction to an integer. */
@@ -207,12 +210,8 @@ export function asTable(relation: SourceRelation, arrivedBy?: EpochMs): NamedSel
     type: type === 'NULL' ? 'VARCHAR' : type,
   }))
   const named = asked.map(({ name, as }) => `${as} AS ${quoteIdentifier(name)}`)
-  const isLimited = arrivedBy !== undefined && relation.arrival !== null
-  const arrived = isLimited ? ` WHERE arrival_us <= ${arrivedBy * 1000}` : ''
-  return {
-    name: relation.source.name,
-    select: `SELECT ${named.join(', ')} FROM (${selectEvents(relation, asked)})${arrived}`,
-  }
+  const events = selectEvents(arrivedBy === undefined ? relation : { ...relation, arrivedBy }, asked)
+  return { name: relation.source.name, select: `SELECT ${named.join(', ')} FROM (${events})` }
 }
 
 /** @throws InputError for SQL that is not allowed, and with what DuckDB's binder says of it. */

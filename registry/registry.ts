@@ -32,7 +32,7 @@ export interface Run {
   readonly runId: string
   readonly workflowId: string
   readonly group: string
-  readonly mode: 'backfill' | 'rewrite'
+  readonly mode: 'backfill' | 'rewrite' | 'refresh'
   readonly range: IntervalRange
   readonly fingerprint: string
   readonly status: RunStatus
@@ -60,7 +60,19 @@ export interface LedgerEntry {
   readonly ranges: readonly IntervalRange[]
   /** Intervals whose rows were there already and only gained features; none of `ranges`. */
   readonly filled: readonly IntervalRange[]
+  /** Published intervals that were read again; none of `ranges`. */
+  readonly reread: readonly IntervalRange[]
+  /** Those of `reread` whose rows got later versions. */
+  readonly corrected: readonly IntervalRange[]
   readonly cadenceMs: number
+  /** When the sources of `ranges` and `reread` were read, on the store's clock. */
+  readonly readAt: EpochMs
+  /** The created timestamp of all its rows; null for history, whose rows are known from when their intervals were due. */
+  readonly knownFrom: EpochMs | null
+  /** The first interval that the group did not leave to history; null before its first refresh. */
+  readonly liveFrom: EpochMs | null
+  /** Whether a gate blocked and a person published it all the same. */
+  readonly letThrough: boolean
   readonly snapshotId: string
   /** Decides which of two runs wrote an interval last. */
   readonly sequenceNumber: number
@@ -74,7 +86,19 @@ export interface PublishedInterval {
   readonly features: FeatureFingerprints
   /** Features that were computed into rows which were there already. */
   readonly filled: readonly string[]
+  /** A person published it although a gate blocked; corrections of it are not judged again. */
+  readonly letThrough: boolean
   readonly sequenceNumber: number
+}
+
+/** What is known of a group's ledger as a whole. */
+export interface LedgerState {
+  /** Which making of the table it speaks of: a table that was dropped and made again starts with an empty ledger. */
+  readonly incarnation: string
+  /** The end of the first interval that the group did not leave to history (rule 6); null before its first refresh. */
+  readonly liveFrom: EpochMs | null
+  /** Sequence number of the last published snapshot up to which the ledger has all that the table's ledger files say. */
+  readonly healedUpTo: number
 }
 
 export interface RegisteredService {
@@ -104,8 +128,14 @@ export interface Registry {
   openRun(run: Omit<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason'>): Promise<void>
   updateRun(
     runId: string,
-    change: Partial<Pick<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason' | 'intervals'>>,
+    change: Partial<
+      Pick<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason' | 'intervals' | 'workflowId'>
+    >,
   ): Promise<void>
+  /** Says that a run waits, under which workflow, and which intervals it keeps others from meanwhile. */
+  holdRun(runId: string, workflowId: string, held: readonly IntervalRange[]): Promise<void>
+  /** The intervals that waiting runs of a group hold, other than this one. */
+  heldIntervals(group: string, exceptRunId: string): Promise<IntervalRange[]>
   run(runId: string): Promise<Run | null>
   runs(filter?: { group?: string; limit?: number }): Promise<Run[]>
 
@@ -122,8 +152,20 @@ export interface Registry {
   published(group: string, range: IntervalRange): Promise<PublishedInterval[]>
   /** Counts and bounds over the whole ledger of a group. */
   ledgerSummary(group: string): Promise<{ intervals: number; first: EpochMs | null; last: EpochMs | null }>
-  /** Run ids that stand in the ledger. */
-  publishedRunIds(group: string): Promise<Set<string>>
+  /** Ends of published intervals whose sources were last read before `end + lateness`, ascending: late events may lack. */
+  unsettled(group: string, latenessMs: number): Promise<EpochMs[]>
+  /** Notes that intervals were read again and nothing had changed. */
+  noteRead(group: string, ranges: readonly IntervalRange[], readAt: EpochMs): Promise<void>
+  /** Forgets what it has of an earlier incarnation of the group's table. */
+  openLedger(group: string, incarnation: string): Promise<LedgerState>
+  /** Null where nothing was ever published or refreshed. */
+  ledgerState(group: string): Promise<LedgerState | null>
+  /** The group goes live with this interval, unless it is live already. Returns the first interval that is. */
+  goLive(group: string, end: EpochMs): Promise<EpochMs>
+  /** A created timestamp for a computation: now, or just after the one before it where that is not later. */
+  nextCreated(group: string, nowMs: EpochMs): Promise<EpochMs>
+  /** Notes that the ledger has everything up to this sequence number. */
+  noteHealed(group: string, sequenceNumber: number): Promise<void>
 
   close(): Promise<void>
 }

@@ -1,11 +1,12 @@
 /** Runs: what was asked, how it went. */
 import type { Insertable, Kysely, Selectable, Updateable } from 'kysely'
 import { InputError } from '../model/errors.ts'
+import type { IntervalRange } from '../model/time.ts'
 import type { Registry, Run } from './registry.ts'
-import { readInteger, readNullableInteger } from './stored.ts'
+import { readInteger, readJson, readNullableInteger } from './stored.ts'
 import type { RegistryTables } from './tables.ts'
 
-type RunMemory = Pick<Registry, 'openRun' | 'updateRun' | 'run' | 'runs'>
+type RunMemory = Pick<Registry, 'openRun' | 'updateRun' | 'holdRun' | 'heldIntervals' | 'run' | 'runs'>
 type RunRow = RegistryTables['asof_runs']
 const defaultLimit = 100
 
@@ -30,6 +31,25 @@ export function runMemory(db: Kysely<RegistryTables>): RunMemory {
       if (numUpdatedRows !== 1n) {
         throw new InputError(`run ${runId} is not in the registry. Open it before it is updated.`, { runId })
       }
+    },
+    holdRun: async (runId, workflowId, held) => {
+      await db
+        .updateTable('asof_runs')
+        .set({ status: 'waiting', workflow_id: workflowId, held: JSON.stringify(held) })
+        .where('run_id', '=', runId)
+        .execute()
+    },
+    heldIntervals: async (group, exceptRunId) => {
+      const rows = await db
+        .selectFrom('asof_runs')
+        .select('held')
+        .where('group_id', '=', group)
+        .where('run_id', '<>', exceptRunId)
+        .where('status', '=', 'waiting')
+        .execute()
+      return rows.flatMap(({ held }) =>
+        held === null ? [] : (readJson(held, 'asof_runs.held') as IntervalRange[]),
+      )
     },
     run: async (runId) => {
       const row = await db.selectFrom('asof_runs').selectAll().where('run_id', '=', runId).executeTakeFirst()
@@ -67,12 +87,16 @@ function openedRow(run: Parameters<Registry['openRun']>[0]): Insertable<RunRow> 
     row_count: null,
     snapshot_id: null,
     reason: null,
+    held: null,
   }
 }
 
 function changedColumns(change: Parameters<Registry['updateRun']>[1]): Updateable<RunRow> {
-  const { status, endedAt, rows, snapshotId, reason, intervals } = change
-  const columns = { status, ended_at: endedAt, row_count: rows, snapshot_id: snapshotId, reason, intervals }
+  const { status, endedAt, rows, snapshotId, reason, intervals, workflowId } = change
+  const columns = {
+    ...{ status, ended_at: endedAt, row_count: rows, snapshot_id: snapshotId, reason, intervals },
+    workflow_id: workflowId,
+  }
   return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined))
 }
 

@@ -10,6 +10,7 @@ import { clockMemory } from './clock.ts'
 import { gateMemory } from './gateReports.ts'
 import { groupMemory } from './groups.ts'
 import { ledgerMemory } from './ledger.ts'
+import { ledgerStateMemory } from './ledgerState.ts'
 import { migrate } from './migrate.ts'
 import type { Registry } from './registry.ts'
 import { runMemory } from './runs.ts'
@@ -33,6 +34,7 @@ export async function openRegistry<Tables extends RegistryTables>(
     ...runMemory(db),
     ...gateMemory(db),
     ...ledgerMemory(db),
+    ...ledgerStateMemory(db),
     close: () => db.destroy(),
   })
 }

@@ -47,6 +47,8 @@ export interface RegistryTables {
     row_count: NullableIntegerColumn
     snapshot_id: string | null
     reason: string | null
+    /** JSON of the intervals that a waiting run keeps others from. */
+    held: string | null
   }
   asof_intervals: {
     group_id: string
@@ -58,6 +60,16 @@ export interface RegistryTables {
     sequence_number: IntegerColumn
     snapshot_id: string
     published_at: IntegerColumn
+    read_at: IntegerColumn
+    /** 1 where a gate blocked and somebody published it all the same. */
+    let_through: IntegerColumn
+  }
+  asof_ledgers: {
+    group_id: string
+    incarnation: string
+    live_from: NullableIntegerColumn
+    last_created: IntegerColumn
+    healed_up_to: IntegerColumn
   }
   /** The features that stand behind a group's fingerprint. */
   asof_feature_sets: {

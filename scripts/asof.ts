@@ -11,6 +11,7 @@ import { get } from './commands/get.ts'
 import { init } from './commands/init.ts'
 import { materialize } from './commands/materialize.ts'
 import { plan } from './commands/plan.ts'
+import { refresh } from './commands/refresh.ts'
 import { resolveGate } from './commands/resolve.ts'
 import { retire } from './commands/retire.ts'
 import { show } from './commands/show.ts'
@@ -96,6 +97,9 @@ command('backfill <group>', 'compute, judge, publish and load the missing interv
       ) => backfill(config, { ...given, group }),
     ),
   )
+command('refresh <group>', 'compute what has come due, and read again what late events may have changed')
+  .addOption(format())
+  .action(calling((config, group: string, { output }: Given) => refresh(config, group, output)))
 command('resolve <workflow-id>', 'decide about a run that a gate holds')
   .addOption(
     new Option('--decision <decision>', 'what to do')

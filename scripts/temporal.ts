@@ -5,9 +5,15 @@ import { ApplicationFailure } from '@temporalio/common'
 import { InputError, UnavailableError } from '../model/index.ts'
 import type { Config } from '../worker/config.ts'
 import type { backfill } from '../workflows/backfill.ts'
-import type { BackfillInput, MaterializeInput } from '../workflows/contract.ts'
+import type { BackfillInput, MaterializeInput, RefreshInput } from '../workflows/contract.ts'
 import type { materialize } from '../workflows/materialize.ts'
-import { backfillWorkflowId, failureTypes, materializeWorkflowId } from '../workflows/names.ts'
+import {
+  backfillWorkflowId,
+  failureTypes,
+  materializeWorkflowId,
+  refreshWorkflowId,
+} from '../workflows/names.ts'
+import type { refresh } from '../workflows/refresh.ts'
 import type { StackFile } from './stack.ts'
 
 export async function connectClient(config: Config, { temporal }: StackFile): Promise<Client> {
@@ -34,6 +40,19 @@ export function startBackfill(
   return client.workflow.start<typeof backfill>('backfill', {
     taskQueue: config.taskQueue,
     workflowId: backfillWorkflowId(input, fingerprint),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    args: [input],
+  })
+}
+
+export function startRefresh(
+  client: Client,
+  config: Config,
+  input: RefreshInput,
+): Promise<WorkflowHandle<typeof refresh>> {
+  return client.workflow.start<typeof refresh>('refresh', {
+    taskQueue: config.taskQueue,
+    workflowId: refreshWorkflowId(input.group),
     workflowIdConflictPolicy: 'USE_EXISTING',
     args: [input],
   })

@@ -17,6 +17,12 @@ export interface BackfillInput {
   rewrite?: boolean
 }
 
+/** What a person types into the Temporal UI, or a schedule sends. */
+export interface RefreshInput {
+  /** Id of a registered feature group. The first refresh makes it live. */
+  group: string
+}
+
 /** Names a run in every activity. */
 export interface RunRef {
   runId: string
@@ -28,10 +34,18 @@ export interface RunRef {
 export interface PlannedRun extends RunRef {
   table: string
   fingerprint: string
-  /** Intervals that the run computes; 0 means that nothing is missing. */
+  /** Intervals that the run computes; 0 means that none is missing. */
   intervals: number
+  /** Published intervals that a refresh reads again for late events. */
+  reread: number
   /** Intervals of the asked range that are published already and stay as they are. */
   alreadyPublished: number
+  /** Intervals of the asked range that were missed since the group went live: a run of their own, after this one. */
+  leftForLive: number
+  /** Due intervals that a refresh leaves to a run that a gate holds. */
+  held: number
+  /** Due intervals that a refresh cannot compute: the sources no longer have all their events. */
+  incomplete: number
   chunks: number
   sourceFiles: number
   sourceBytes: number
@@ -43,6 +57,8 @@ export interface PlannedRun extends RunRef {
 
 export interface ComputedChunk {
   rows: number
+  /** Published rows that a refresh did not find any more. */
+  vanished: number
   files: number
   bytes: number
 }
@@ -95,7 +111,18 @@ export interface MaterializedGroup {
 
 export interface Activities {
   /** Reads definitions, registry and ledger; decides what to compute; writes the plan file; opens the run. */
-  planBackfill(input: BackfillInput & { runId: string; workflowId: string }): Promise<PlannedRun>
+  planBackfill(
+    input: BackfillInput & {
+      runId: string
+      workflowId: string
+      /** Only what was missed since the group went live; without it history goes first. */
+      side?: 'live'
+    },
+  ): Promise<PlannedRun>
+  /** The same for a refresh. `again`: the plan of this run whose intervals it is about, where it plans once more. */
+  planRefresh(
+    input: RefreshInput & { runId: string; workflowId: string; again?: string },
+  ): Promise<PlannedRun>
   /** Computes one chunk of intervals into Parquet under the run's own prefix. A chunk that is there is not computed again. */
   computeChunk(input: RunRef & { chunk: number }): Promise<ComputedChunk>
   /** Cuts the run's branch from `main` and commits all chunks to it. Fails with `Overtaken` where another run has published intervals of this one. */
@@ -117,6 +144,6 @@ export interface Activities {
     outcome: 'aborted' | 'failed' | 'cancelled'
     reason: string
   }): Promise<void>
-  /** Says in the registry that a gate holds the run. */
-  parkRun(input: RunRef): Promise<void>
+  /** Says in the registry that a gate holds the run, and which workflow waits for the decision. */
+  parkRun(input: RunRef & { workflowId: string }): Promise<void>
 }

@@ -3,7 +3,7 @@
  * Only the shape is judged here; whether the group exists and the range is due is the first activity's to say.
  */
 import { ApplicationFailure } from '@temporalio/workflow'
-import type { BackfillInput, MaterializeInput } from './contract.ts'
+import type { BackfillInput, MaterializeInput, RefreshInput } from './contract.ts'
 import { failureTypes } from './names.ts'
 
 type FieldType = 'string' | 'boolean'
@@ -15,6 +15,11 @@ export function checkBackfillInput(input: unknown): BackfillInput {
   const fields = { group: 'string', from: 'string', to: 'string', rewrite: 'boolean' } as const
   checkFields(input, fields, ['group', 'from', 'to'], 'backfill', backfillExample)
   return input as BackfillInput
+}
+
+export function checkRefreshInput(input: unknown): RefreshInput {
+  checkFields(input, { group: 'string' }, ['group'], 'refresh', '{"group": "airport_delays_v1"}')
+  return input as RefreshInput
 }
 
 export function checkMaterializeInput(input: unknown): MaterializeInput {

@@ -38,6 +38,16 @@ export function backfillWorkflowId(
   return `backfill/${input.group}/${mode}/${input.from}..${input.to}/${fingerprint.slice(0, 12)}`
 }
 
+/** One refresh of a group at a time: a second request joins the one that runs. */
+export function refreshWorkflowId(group: string): string {
+  return `refresh/${group}`
+}
+
+/** Where a refresh that a gate blocked waits for its decision. */
+export function parkedWorkflowId(group: string, runId: string): string {
+  return `parked/${group}/${runId}`
+}
+
 export function materializeWorkflowId(group: string): string {
   return `materialize/${group}`
 }

@@ -3,7 +3,7 @@ import { defineQuery, setCurrentDetails, upsertSearchAttributes } from '@tempora
 import type { GateOutcome, Override, PlannedRun } from './contract.ts'
 import { queryNames, searchAttributes } from './names.ts'
 
-export type BackfillStep =
+export type RunStep =
   | 'planning'
   | 'computing'
   | 'staging'
@@ -14,15 +14,22 @@ export type BackfillStep =
   | 'published'
   | 'nothing_to_do'
   | 'aborted'
+  | 'parked'
   | 'cancelled'
   | 'failed'
 
-export interface BackfillProgress {
-  step: BackfillStep
+export interface RunProgress {
+  step: RunStep
   runId: string
   group: string
   intervals: number
   alreadyPublished: number
+  /** What a refresh reads again, leaves to a waiting run, and can compute no more. */
+  reread: number
+  held: number
+  incomplete: number
+  /** Published rows that a refresh did not find any more. */
+  vanished: number
   chunks: number
   chunksDone: number
   rows: number
@@ -33,15 +40,14 @@ export interface BackfillProgress {
   waitingFor: string | null
 }
 
-export const progressQuery = defineQuery<BackfillProgress>(queryNames.progress)
+export const progressQuery = defineQuery<RunProgress>(queryNames.progress)
 
-export function newProgress(runId: string, group: string): BackfillProgress {
+export function newProgress(runId: string, group: string): RunProgress {
   return {
     step: 'planning',
     runId,
     group,
-    intervals: 0,
-    alreadyPublished: 0,
+    ...{ intervals: 0, alreadyPublished: 0, reread: 0, held: 0, incomplete: 0, vanished: 0 },
     chunks: 0,
     chunksDone: 0,
     rows: 0,
@@ -52,21 +58,18 @@ export function newProgress(runId: string, group: string): BackfillProgress {
 }
 
 /** Takes over what the plan says; computing starts from nothing. */
-export function planned(progress: BackfillProgress, plan: PlannedRun): void {
-  const { intervals, alreadyPublished, chunks } = plan
+export function planned(progress: RunProgress, plan: PlannedRun): void {
+  const { intervals, alreadyPublished, reread, held, incomplete, chunks } = plan
   Object.assign(progress, {
-    intervals,
-    alreadyPublished,
-    chunks,
-    chunksDone: 0,
-    rows: 0,
+    ...{ intervals, alreadyPublished, reread, held, incomplete, chunks },
+    ...{ vanished: 0, chunksDone: 0, rows: 0 },
     gates: [],
     override: null,
   })
 }
 
 /** Moves to a step and shows it everywhere. */
-export function show(progress: BackfillProgress, step: BackfillStep): void {
+export function show(progress: RunProgress, step: RunStep): void {
   if (progress.step !== step || step === 'planning') {
     upsertSearchAttributes([
       { key: searchAttributes.group, value: progress.group },
@@ -77,7 +80,7 @@ export function show(progress: BackfillProgress, step: BackfillStep): void {
   setCurrentDetails(describe(progress))
 }
 
-function describe(progress: BackfillProgress): string {
+function describe(progress: RunProgress): string {
   const { step, group, runId, intervals, alreadyPublished, chunks, chunksDone, rows, waitingFor } = progress
   const lines = [
     `**${group}**: ${step}`,
@@ -86,12 +89,24 @@ function describe(progress: BackfillProgress): string {
     '|---|---|---|---|---|',
     `| ${intervals} | ${alreadyPublished} | ${chunksDone} of ${chunks} | ${rows} | ${runId} |`,
   ]
-  lines.push(...describeGates(progress))
+  lines.push(...describeRefresh(progress), ...describeGates(progress))
   if (waitingFor !== null) lines.push('', waitingFor)
   return lines.join('\n')
 }
 
-function describeGates({ runId, gates, override }: BackfillProgress): string[] {
+function describeRefresh({ reread, held, incomplete, vanished }: RunProgress): string[] {
+  const said = [
+    ...(reread === 0 ? [] : [`${reread} published intervals are read again for late events.`]),
+    ...(held === 0 ? [] : [`${held} due intervals are left to a run that a gate holds.`]),
+    ...(incomplete === 0
+      ? []
+      : [`${incomplete} due intervals cannot be computed: their sources no longer have all events.`]),
+    ...(vanished === 0 ? [] : [`${vanished} published rows were not found any more; they stay.`]),
+  ]
+  return said.length === 0 ? [] : ['', ...said]
+}
+
+function describeGates({ runId, gates, override }: RunProgress): string[] {
   if (gates.length === 0) return []
   const lines = ['', '| verdict | gate |', '|---|---|']
   for (const { verdict, sentence } of gates) lines.push(`| ${verdict} | ${cell(sentence)} |`)

@@ -7,7 +7,10 @@ const nonRetryableErrorTypes = Object.values(failureTypes)
 
 /** Short steps: registry, plans, commits. */
 export const control = proxyActivities<
-  Pick<Activities, 'planBackfill' | 'stageRun' | 'publishRun' | 'recordRun' | 'abandonRun' | 'parkRun'>
+  Pick<
+    Activities,
+    'planBackfill' | 'planRefresh' | 'stageRun' | 'publishRun' | 'recordRun' | 'abandonRun' | 'parkRun'
+  >
 >({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '1 minute',

@@ -1,14 +1,14 @@
 /** `asof backfill`: starts the workflow, or joins it, and shows how far it is. */
-import type { WorkflowHandle } from '@temporalio/client'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { InputError } from '../../model/index.ts'
+import type { RegisteredGroup } from '../../registry/index.ts'
 import type { Config } from '../../worker/config.ts'
-import type { BackfillResult, backfill as backfillWorkflow } from '../../workflows/backfill.ts'
-import { queryNames } from '../../workflows/names.ts'
-import type { BackfillProgress } from '../../workflows/progress.ts'
+import type { Store } from '../../worker/openStore.ts'
+import type { BackfillResult } from '../../workflows/backfill.ts'
+import type { RunResult } from '../../workflows/run.ts'
+import { followRun } from '../followRun.ts'
 import { bold, CheckFailed, dim, print, say, type Format } from '../output.ts'
 import { requireStack } from '../stack.ts'
-import { connectClient, resultOf, startBackfill, workflowLink } from '../temporal.ts'
+import { connectClient, startBackfill, workflowLink } from '../temporal.ts'
 import { withStore } from './withStore.ts'
 
 export interface BackfillOptions {
@@ -20,19 +20,22 @@ export interface BackfillOptions {
   output: Format
 }
 
+/** @throws InputError that names the groups which there are */
+export async function registeredGroup({ registry }: Store, group: string): Promise<RegisteredGroup> {
+  const registered = await registry.group(group)
+  if (registered !== null) return registered
+  const known = (await registry.groups()).map(({ id }) => id).join(', ')
+  throw new InputError(
+    `There is no registered feature group ${group}. Registered: ${known || 'none; run `asof apply`'}.`,
+    { group },
+  )
+}
+
 export async function backfill(
   config: Config,
   { group, from, to, rewrite, detach, output }: BackfillOptions,
 ): Promise<void> {
-  const fingerprint = await withStore(config, async ({ registry }) => {
-    const registered = await registry.group(group)
-    if (registered !== null) return registered.fingerprint
-    const known = (await registry.groups()).map(({ id }) => id).join(', ')
-    throw new InputError(
-      `There is no registered feature group ${group}. Registered: ${known || 'none; run `asof apply`'}.`,
-      { group },
-    )
-  })
+  const { fingerprint } = await withStore(config, (store) => registeredGroup(store, group))
   const stack = requireStack(config.home)
   const client = await connectClient(config, stack)
   try {
@@ -43,7 +46,7 @@ export async function backfill(
       print(output, { workflowId: handle.workflowId, link }, handle.workflowId)
       return
     }
-    const result = await followBackfill(handle)
+    const result = await followRun(handle)
     if (result === 'waiting') {
       say(`A gate holds the run. ${bold(`asof show <run>`)} has the reports; decide with`)
       say(`  ${bold(`asof resolve ${handle.workflowId} --decision retry|abort|override`)}`)
@@ -55,52 +58,11 @@ export async function backfill(
   }
 }
 
-/** Shows a live line until the run ends or a gate holds it. */
-export async function followBackfill(
-  handle: WorkflowHandle<typeof backfillWorkflow>,
-): Promise<BackfillResult | 'waiting'> {
-  const ended = resultOf(handle.result())
-  const over = ended.then(
-    () => true,
-    () => true,
-  )
-  let shown = ''
-  for (;;) {
-    const done = await Promise.race([over, sleep(250, false)])
-    if (done) break
-    const progress = await handle.query<BackfillProgress>(queryNames.progress).catch(() => null)
-    if (progress === null) continue
-    const line = progressLine(progress)
-    if (line !== shown) writeLine(line)
-    shown = line
-    if (progress.step === 'waiting') {
-      endLine()
-      for (const { verdict, sentence } of progress.gates.filter(({ verdict: found }) => found !== 'pass')) {
-        say(`  ${verdict}: ${sentence}`)
-      }
-      return 'waiting'
-    }
-  }
-  endLine()
-  return ended
+export function describeResult({ live, ...history }: BackfillResult): string {
+  return [history, ...(live === null ? [] : [live])].map(describeRun).join('\n')
 }
 
-function progressLine({ step, group, chunksDone, chunks, rows, intervals }: BackfillProgress): string {
-  const filled = chunks === 0 ? 0 : Math.round((20 * chunksDone) / chunks)
-  const bar = `${'█'.repeat(filled)}${'░'.repeat(20 - filled)}`
-  return `  ${group} ${bar} ${step}: ${chunksDone} of ${chunks} chunks, ${intervals} intervals, ${rows} rows`
-}
-
-/** One line that is written over on a terminal, and a line each where there is none. */
-function writeLine(line: string): void {
-  process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`)
-}
-
-function endLine(): void {
-  if (process.stderr.isTTY) process.stderr.write('\n')
-}
-
-export function describeResult({
+export function describeRun({
   outcome,
   group,
   intervals,
@@ -108,7 +70,7 @@ export function describeResult({
   rows,
   snapshotId,
   entities,
-}: BackfillResult): string {
+}: RunResult): string {
   if (outcome === 'nothing_to_do')
     return `${group}: nothing is missing; ${alreadyPublished} intervals are published.`
   if (outcome === 'aborted') return `${group}: aborted; the published table is as it was.`

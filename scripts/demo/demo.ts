@@ -13,7 +13,8 @@ import { readConfig, type Config } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
 import { updateNames } from '../../workflows/names.ts'
 import type { GateDecision } from '../../workflows/resolveGate.ts'
-import { describeResult, followBackfill } from '../commands/backfill.ts'
+import { describeResult } from '../commands/backfill.ts'
+import { followRun } from '../followRun.ts'
 import { describeStack } from '../commands/dev.ts'
 import { planText } from '../commands/plan.ts'
 import { violationTable } from '../commands/showRun.ts'
@@ -154,7 +155,7 @@ async function runBackfill(
   const handle = await startBackfill(client, config, { group, ...range }, registered?.fingerprint ?? '')
   const link = workflowLink(config, stack, handle.workflowId)
   if (link !== null) say(dim(`   ${link}`))
-  return followBackfill(handle)
+  return followRun(handle)
 }
 
 /** One day's file is swapped for a copy in seconds; its day is rewritten; a gate holds the run. */

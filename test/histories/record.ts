@@ -16,6 +16,8 @@ const orders = join(folder, 'orders')
 const days = ['2024-01-01', '2024-01-02', '2024-01-03', '2024-01-04']
 await writeOrders(orders, days)
 const temporal = await startTemporal()
+/** The store's clock. */
+let now = Date.parse('2024-01-05T00:30:00Z')
 const running = await runStore(
   temporal,
   {
@@ -25,6 +27,7 @@ const running = await runStore(
     ASOF_CLOCK: '2024-01-05T00:30:00Z',
   },
   folder,
+  () => now,
 )
 const { client, taskQueue, store } = running
 
@@ -38,6 +41,10 @@ async function record(name: string, type: string, input: object, meanwhile?: (ha
   const handle = await client.workflow.start(type, { taskQueue, workflowId: name, args: [input] })
   await meanwhile?.(handle)
   await handle.result().catch(() => undefined)
+  await keep(name, handle)
+}
+
+async function keep(name: string, handle: WorkflowHandle) {
   const text = scrubbed(historyToJSON(await handle.fetchHistory()))
   writeFileSync(new URL(`${name}.json`, import.meta.url), `${text}\n`)
   console.log(`${name}: ${text.length} characters`)
@@ -63,10 +70,20 @@ try {
   await record('backfill-nothing-to-do', 'backfill', { group, ...range })
   await record('backfill-failed', 'backfill', { group, from: '2024-01-02', to: '2025-01-01' })
   await record('materialize', 'materialize', { group, full: true })
+  await record('refresh-published', 'refresh', { group })
+  await record('refresh-nothing-to-do', 'refresh', { group })
   await writeOrders(orders, ['2024-01-03'], 1_000)
   const rewrite = { group, from: '2024-01-03', to: '2024-01-04', rewrite: true }
   await record('backfill-aborted', 'backfill', rewrite, decide({ decision: 'abort', reason: 'wrong prices' }))
   await record('backfill-overridden', 'backfill', rewrite, decide({ decision: 'override', name: 'Ada', reason: 'right prices' }))
+  await writeOrders(orders, ['2024-01-04'], 1_000)
+  now += 3_600_000
+  await record('refresh-parked', 'refresh', { group })
+  const [waiting] = await store.registry.runs({ group, limit: 1 })
+  const parked = client.workflow.getHandle(waiting?.workflowId ?? '')
+  await decide({ decision: 'override', name: 'Ada', reason: 'right prices' })(parked)
+  await parked.result()
+  await keep('parked-overridden', parked)
 } finally {
   await running.stop()
   await temporal.teardown()

@@ -244,8 +244,9 @@ describe('the ledger', () => {
     fingerprint: 'f1',
     features: { departures: 'd1' },
     ranges: [{ from: 0, to: 3 * hour }],
-    filled: [],
+    ...{ filled: [], reread: [], corrected: [] },
     cadenceMs: hour,
+    ...{ readAt: 4000, knownFrom: null, liveFrom: null, letThrough: false },
     snapshotId: '8744736658442914487',
     sequenceNumber: 1,
     publishedAt: 5000,
@@ -265,7 +266,6 @@ describe('the ledger', () => {
     expect(await registry.published('delays_v1', all)).toEqual([hour, 2 * hour, 3 * hour].map(one))
     expect(await registry.published('delays_v1', { from: hour, to: 2 * hour })).toEqual([one(2 * hour)])
     expect(await registry.ledgerSummary('delays_v1')).toEqual({ intervals: 3, first: hour, last: 3 * hour })
-    expect(await registry.publishedRunIds('delays_v1')).toEqual(new Set(['r1']))
   })
 
   test('the greater sequence number stays, whatever comes last', async () => {
@@ -348,9 +348,71 @@ describe('the ledger', () => {
     expect(
       rows.every(({ end, runId }, at) => end === (at + 1) * hour && runId === (at % 2 ? 'r1' : 'r2')),
     ).toBe(true)
-    expect(await registry.publishedRunIds('delays_v1')).toEqual(new Set(['r1', 'r2']))
     console.log(`ledger: ${hours} intervals written one and a half times and read in ${seconds.toFixed(2)} s`)
     expect(seconds).toBeLessThan(10)
+  })
+
+  test('an interval is settled once its sources were read so long after its end', async () => {
+    await registry.recordPublished(entry({ readAt: 3 * hour + 10 }))
+    expect(await registry.unsettled('delays_v1', 0)).toEqual([])
+    expect(await registry.unsettled('delays_v1', hour)).toEqual([3 * hour])
+    expect(await registry.unsettled('delays_v1', 2 * hour)).toEqual([2 * hour, 3 * hour])
+    await registry.noteRead('delays_v1', [{ from: hour, to: 2 * hour }], 5 * hour)
+    await registry.noteRead('delays_v1', [{ from: hour, to: 2 * hour }], 1)
+    expect(await registry.unsettled('delays_v1', 2 * hour)).toEqual([3 * hour])
+    expect(await registry.unsettled('delays_v1', 3 * hour)).toEqual([hour, 3 * hour])
+  })
+
+  test('a correction is another run’s, what was only read again is not; neither goes back', async () => {
+    const correction = entry({
+      ...{ runId: 'r2', ranges: [], sequenceNumber: 2, readAt: 9 * hour },
+      reread: [{ from: 0, to: 3 * hour }],
+      corrected: [{ from: 2 * hour, to: 3 * hour }],
+    })
+    for (const one of [entry({}), correction, entry({}), correction]) await registry.recordPublished(one)
+    const rows = await registry.published('delays_v1', all)
+    expect(rows.map(({ runId }) => runId)).toEqual(['r1', 'r1', 'r2'])
+    expect(await registry.unsettled('delays_v1', 6 * hour)).toEqual([])
+  })
+
+  test('created timestamps ascend, whatever the clock says; a group goes live once', async () => {
+    await expect(registry.nextCreated('delays_v1', 5)).rejects.toThrow(/no ledger/)
+    expect(await registry.openLedger('delays_v1', '7')).toEqual({
+      ...{ incarnation: '7', liveFrom: null, healedUpTo: 0 },
+    })
+    const created = await Promise.all([100, 100, 90].map((now) => registry.nextCreated('delays_v1', now)))
+    expect(new Set(created)).toEqual(new Set([100, 101, 102]))
+    expect(await registry.goLive('delays_v1', 3 * hour)).toBe(3 * hour)
+    expect(await registry.goLive('delays_v1', 4 * hour)).toBe(3 * hour)
+    // Found again in ledger files: the first refresh and the last created timestamp.
+    await registry.recordPublished(entry({ liveFrom: 2 * hour, knownFrom: 900 }))
+    expect((await registry.ledgerState('delays_v1'))?.liveFrom).toBe(2 * hour)
+    expect(await registry.nextCreated('delays_v1', 5)).toBe(901)
+  })
+
+  test('a table that was made again starts with an empty ledger', async () => {
+    await registry.openLedger('delays_v1', '7')
+    await registry.goLive('delays_v1', hour)
+    await registry.recordPublished(entry({}))
+    await registry.noteHealed('delays_v1', 1)
+    await registry.noteHealed('delays_v1', 0)
+    expect(await registry.openLedger('delays_v1', '7')).toMatchObject({ liveFrom: hour, healedUpTo: 1 })
+    expect(await registry.openLedger('delays_v1', '8')).toMatchObject({ liveFrom: null, healedUpTo: 0 })
+    expect(await registry.published('delays_v1', all)).toEqual([])
+  })
+
+  test('waiting runs hold intervals from others', async () => {
+    const run = (runId: string) => ({
+      ...{ runId, workflowId: 'w', group: 'delays_v1', mode: 'refresh' as const, fingerprint: 'f' },
+      ...{ range: { from: 0, to: hour }, intervals: 1, startedAt: 0 },
+    })
+    await registry.openRun(run('r1'))
+    await registry.holdRun('r1', 'parked/r1', [{ from: 0, to: hour }])
+    expect(await registry.run('r1')).toMatchObject({ status: 'waiting', workflowId: 'parked/r1' })
+    expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([{ from: 0, to: hour }])
+    expect(await registry.heldIntervals('delays_v1', 'r1')).toEqual([])
+    await registry.updateRun('r1', { status: 'aborted' })
+    expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([])
   })
 
   test('an entry of many ranges is there whole or not at all', async () => {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
 import type { backfill, BackfillResult } from '../../workflows/backfill.ts'
 import { queryNames, updateNames } from '../../workflows/names.ts'
-import type { BackfillProgress } from '../../workflows/progress.ts'
+import type { RunProgress } from '../../workflows/progress.ts'
 import type { GateDecision } from '../../workflows/resolveGate.ts'
 import { orphanFiles, publishedRows, tableRefs } from '../support/published.ts'
 import { runStore, startTemporal, type RunningStore } from '../support/temporal.ts'
@@ -84,9 +84,9 @@ async function failureOf(store: RunningStore, input: Record<string, unknown>): P
   throw new Error('the workflow did not fail')
 }
 
-async function untilWaiting(handle: WorkflowHandle<typeof backfill>): Promise<BackfillProgress> {
+async function untilWaiting(handle: WorkflowHandle<typeof backfill>): Promise<RunProgress> {
   for (;;) {
-    const progress = await handle.query<BackfillProgress>(queryNames.progress)
+    const progress = await handle.query<RunProgress>(queryNames.progress)
     if (progress.step === 'waiting') return progress
     await new Promise((resolve) => setTimeout(resolve, 100))
   }

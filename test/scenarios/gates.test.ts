@@ -12,7 +12,7 @@ import { toJson } from '../../scripts/output.ts'
 import { showRun } from '../../scripts/commands/showRun.ts'
 import type { backfill } from '../../workflows/backfill.ts'
 import { queryNames, updateNames } from '../../workflows/names.ts'
-import type { BackfillProgress } from '../../workflows/progress.ts'
+import type { RunProgress } from '../../workflows/progress.ts'
 import type { GateDecision } from '../../workflows/resolveGate.ts'
 import { sales } from '../fixtures/gatedShop.ts'
 import { runStore, startTemporal, type RunningStore } from '../support/temporal.ts'
@@ -70,9 +70,9 @@ const start = (from: string, to: string) =>
     args: [{ group, from, to }],
   }) as Promise<WorkflowHandle<typeof backfill>>
 
-async function untilWaiting(handle: WorkflowHandle<typeof backfill>): Promise<BackfillProgress> {
+async function untilWaiting(handle: WorkflowHandle<typeof backfill>): Promise<RunProgress> {
   for (;;) {
-    const progress = await handle.query<BackfillProgress>(queryNames.progress)
+    const progress = await handle.query<RunProgress>(queryNames.progress)
     if (progress.step === 'waiting') return progress
     await new Promise((resolve) => setTimeout(resolve, 100))
   }

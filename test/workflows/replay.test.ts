@@ -33,7 +33,7 @@ describe('replay', () => {
     broken = await bundle('./brokenTwin/index.ts')
   })
 
-  test('there is a history of every workflow, and of every way in which a backfill ends', () => {
+  test('there is a history of every workflow, and of every way in which a run ends', () => {
     expect(names.sort()).toEqual([
       'backfill-aborted.json',
       'backfill-failed.json',
@@ -41,6 +41,10 @@ describe('replay', () => {
       'backfill-overridden.json',
       'backfill-published.json',
       'materialize.json',
+      'parked-overridden.json',
+      'refresh-nothing-to-do.json',
+      'refresh-parked.json',
+      'refresh-published.json',
     ])
   })
 

@@ -1,8 +1,11 @@
 /** The workflows with a step more at their start than the recorded histories have: replaying them must fail. */
 import { sleep } from '@temporalio/workflow'
 import { backfill as realBackfill } from '../../../workflows/backfill.ts'
-import type { BackfillInput, MaterializeInput } from '../../../workflows/contract.ts'
+import type { BackfillInput, MaterializeInput, RefreshInput } from '../../../workflows/contract.ts'
 import { materialize as realMaterialize } from '../../../workflows/materialize.ts'
+import { parkedRun as realParkedRun } from '../../../workflows/parkedRun.ts'
+import { refresh as realRefresh } from '../../../workflows/refresh.ts'
+import type { BlockedRun } from '../../../workflows/run.ts'
 
 export async function backfill(input: BackfillInput): Promise<unknown> {
   await sleep('1 second')
@@ -12,4 +15,14 @@ export async function backfill(input: BackfillInput): Promise<unknown> {
 export async function materialize(input: MaterializeInput): Promise<unknown> {
   await sleep('1 second')
   return realMaterialize(input)
+}
+
+export async function refresh(input: RefreshInput): Promise<unknown> {
+  await sleep('1 second')
+  return realRefresh(input)
+}
+
+export async function parkedRun(blocked: BlockedRun): Promise<unknown> {
+  await sleep('1 second')
+  return realParkedRun(blocked)
 }

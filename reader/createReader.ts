@@ -50,7 +50,7 @@ export interface ReaderOptions {
   readonly store: OnlineStore
   readonly nowMs: () => EpochMs
   readonly storeName: string
-  /** What a set clock has to say for itself; null on the machine's own clock. */
+  /** What a set clock has to say for itself; null on the machine's own clock. Asked for every answer: clocks move. */
   readonly clockNote: string | null
   /** Without it nothing is logged. */
   readonly logger?: FastifyBaseLogger
@@ -60,8 +60,9 @@ export interface ReaderOptions {
 const maxHeaderSize = 1 << 19
 
 export function createReader(options: ReaderOptions): FastifyInstance {
-  const { store, nowMs, storeName, clockNote, logger } = options
+  const { store, nowMs, storeName, logger } = options
   const addClock = (reply: FastifyReply) => {
+    const { clockNote } = options
     if (clockNote !== null) reply.header('asof-clock', clockNote.replace(/[^\x20-\x7e]/g, '?'))
   }
   const app: FastifyInstance = fastify({
@@ -105,7 +106,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     store: storeName,
     online_store: store.name,
     now: new Date(nowMs()).toISOString(),
-    clock: clockNote ?? 'machine',
+    clock: options.clockNote ?? 'machine',
   }))
   app.get('/ready', async (_request, reply) => {
     const { ready, body } = await readiness(store, nowMs())

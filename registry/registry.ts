@@ -108,10 +108,16 @@ export interface RegisteredService {
 }
 
 export interface Registry {
-  /** Offset of the store's clock against this machine's, in ms; made with the store, moved forward only. */
+  /** Offset of the store's clock against this machine's, in ms; 0: it is this machine's. Moves forward only. */
   clockOffsetMs(): Promise<number>
   /** Sets the offset of a store that has none yet; one that is there stays. Returns the one that holds. */
   initialiseClock(offsetMs: number): Promise<number>
+  /**
+   * Moves a set clock forward, if it still is where it was read; false where somebody else has moved it since.
+   *
+   * @throws InputError for the machine's clock, and where the offset lies back
+   */
+  moveClock(readOffsetMs: number, offsetMs: number): Promise<boolean>
 
   groups(): Promise<RegisteredGroup[]>
   group(id: string): Promise<RegisteredGroup | null>

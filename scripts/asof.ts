@@ -5,6 +5,7 @@ import { readConfig, type Config } from '../worker/config.ts'
 import { apply } from './commands/apply.ts'
 import { backfill } from './commands/backfill.ts'
 import { check } from './commands/check.ts'
+import { clock } from './commands/clock.ts'
 import { dev } from './commands/dev.ts'
 import { doctor } from './commands/doctor.ts'
 import { get } from './commands/get.ts'
@@ -135,6 +136,14 @@ command('get <group> <entities...>', 'read online values, as the reader serves t
 command('status', 'groups, what is published of them, and the newest runs')
   .addOption(format())
   .action(calling((config, { output }: Given) => status(config, output)))
+command('clock [instant]', "show the store's clock, or move a set one forward to an instant")
+  .option('--forward <duration>', 'move it by so much, such as 1h')
+  .addOption(format())
+  .action(
+    calling((config, to: string | undefined, { forward, output }: Given & { forward?: string }) =>
+      clock(config, { to, forward, output }),
+    ),
+  )
 command('show <what>', 'a feature group with its table, a feature service, or a run with its gate reports')
   .addOption(format())
   .action(calling((config, what: string, { output }: Given) => show(config, what, output)))

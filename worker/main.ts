@@ -5,10 +5,12 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from '../activities/index.ts'
 import { readConfig } from './config.ts'
 import { openStore } from './openStore.ts'
+import { followClock } from './storeClock.ts'
 
 const config = readConfig(process.env, process.cwd())
 Runtime.install({ shutdownSignals: ['SIGINT', 'SIGTERM'] })
 const store = await openStore(config)
+const stopFollowing = followClock(store.clock, (sentence) => void Runtime.instance().logger.info(sentence))
 const { connectionOptions } = loadClientConnectConfig()
 const connection = await NativeConnection.connect({
   ...connectionOptions,
@@ -31,6 +33,7 @@ try {
   process.send?.('ready')
   await worker.run()
 } finally {
+  await stopFollowing()
   await store.close()
   await connection.close()
 }

@@ -8,16 +8,15 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ActivityDeps } from '../activities/index.ts'
 import { localFileIO, openSqlite, sqlCatalog, type CatalogTables } from '../iceberg/index.ts'
-import { InputError, type EpochMs } from '../model/index.ts'
 import { openDuckDb } from '../offline/index.ts'
 import { openLmdb } from '../online/index.ts'
-import { openRegistry, type Registry, type RegistryTables } from '../registry/index.ts'
+import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
+import { openStoreClock, type StoreClock } from './storeClock.ts'
 
 export interface Store extends ActivityDeps {
-  /** How far the store's clock is ahead of this machine's. */
-  readonly clockOffsetMs: number
+  readonly clock: StoreClock
   close(): Promise<void>
 }
 
@@ -30,7 +29,7 @@ export async function openStore(config: Config): Promise<Store> {
   const definitions = await loadDefinitions(config.features)
   const database = await openSqlite<CatalogTables & RegistryTables>(databasePath(config))
   const registry = await openRegistry(database)
-  const clockOffsetMs = await openClock(registry, config.setClockMs)
+  const clock = await openStoreClock(registry, config.setClockMs)
   const fileIO = localFileIO()
   const warehouse = `file://${warehousePath(config)}`
   const catalog = await sqlCatalog({
@@ -38,7 +37,7 @@ export async function openStore(config: Config): Promise<Store> {
     db: database,
     fileIO,
     warehouse,
-    now: () => Date.now() + clockOffsetMs,
+    now: () => clock.lastKnownNow(),
   })
   const duckdb = await openDuckDb({
     memoryLimit: config.duckdbMemoryLimit,
@@ -53,26 +52,15 @@ export async function openStore(config: Config): Promise<Store> {
     fileIO,
     duckdb,
     onlineStores: [online],
-    now: () => Promise.resolve(Date.now() + clockOffsetMs),
+    now: () => clock.now(),
     store: config.store,
     environment: config.environment,
     baseFolder: config.baseFolder,
-    clockOffsetMs,
+    clock,
     async close() {
       await online.close()
       await duckdb.close()
       await registry.close()
     },
   }
-}
-
-/** One clock for every process (rule 11): made with the store, kept in its registry. */
-async function openClock(registry: Registry, setClockMs: EpochMs | null): Promise<number> {
-  const offsetMs = await registry.initialiseClock(setClockMs === null ? 0 : setClockMs - Date.now())
-  if (setClockMs !== null && offsetMs === 0) {
-    throw new InputError(
-      'ASOF_CLOCK is set, but this store was made with the real clock, and a clock is set only when a store is made. Unset ASOF_CLOCK, or name a new store with ASOF_HOME.',
-    )
-  }
-  return offsetMs
 }

@@ -6,25 +6,35 @@ import { openSqlite } from '../iceberg/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import { readConfig } from './config.ts'
 import { databasePath, onlinePath } from './openStore.ts'
+import { followClock, openStoreClock } from './storeClock.ts'
 
 const config = readConfig(process.env, process.cwd())
 const database = await openSqlite<RegistryTables>(databasePath(config))
 const registry = await openRegistry(database)
-const clockOffsetMs = await registry.clockOffsetMs()
-await registry.close()
+const clock = await openStoreClock(registry, config.setClockMs)
+const isClockSet = clock.note !== null
+// Only a clock that can be moved is worth a connection; requests never touch it.
+if (!isClockSet) await registry.close()
+const stopFollowing = followClock(clock, (sentence) => console.error(sentence))
 
 mkdirSync(onlinePath(config), { recursive: true })
 const store = openLmdb({ path: onlinePath(config), store: config.store, readOnly: true })
-const nowMs = () => Date.now() + clockOffsetMs
-const clockNote =
-  clockOffsetMs === 0 ? null : `set clock, ${Math.round(clockOffsetMs / 1000)} s from this machine's`
-const reader = createReader({ store, nowMs, storeName: config.store, clockNote })
+const reader = createReader({
+  store,
+  nowMs: () => clock.lastKnownNow(),
+  storeName: config.store,
+  get clockNote() {
+    return clock.note
+  },
+})
 await reader.listen({ host: '127.0.0.1', port: config.readerPort ?? 0 })
 process.send?.('ready')
 
 const stop = async () => {
   await reader.close()
   await store.close()
+  await stopFollowing()
+  if (isClockSet) await registry.close()
   process.exit(0)
 }
 process.once('SIGINT', () => void stop())

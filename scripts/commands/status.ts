@@ -6,16 +6,16 @@ import { readStack } from '../stack.ts'
 import { withStore } from './withStore.ts'
 
 export async function status(config: Config, format: Format): Promise<void> {
-  const { now, clockOffsetMs, groups, runs } = await withStore(config, async (store) => {
+  const { now, isClockSet, groups, runs } = await withStore(config, async (store) => {
     const registered = await store.registry.groups()
     const groups = await Promise.all(
       registered.map(async ({ id }) => ({ id, ...(await store.registry.ledgerSummary(id)) })),
     )
     const runs = await store.registry.runs({ limit: 10 })
-    return { now: await store.now(), clockOffsetMs: store.clockOffsetMs, groups, runs }
+    return { now: await store.now(), isClockSet: store.clock.note !== null, groups, runs }
   })
   const at = (ms: number | null) => (ms === null ? '-' : formatInstant(Math.floor(ms / 1000) * 1000))
-  if (clockOffsetMs !== 0) say(`The store's clock is set: it is ${at(now)} there.`)
+  if (isClockSet) say(`The store's clock is set: it is ${at(now)} there.`)
   if (groups.length === 0) say('Nothing is registered yet. Next: asof plan')
   const data = {
     now: at(now),

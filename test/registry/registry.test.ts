@@ -42,6 +42,39 @@ describe('the store clock', () => {
     expect(await registry.initialiseClock(0)).toBe(-801e9)
     expect(await registry.clockOffsetMs()).toBe(-801e9)
   })
+
+  test('moves from where it was read, forward only', async () => {
+    await registry.initialiseClock(-801e9)
+    expect(await registry.moveClock(-801e9, -800e9)).toBe(true)
+    expect(await registry.moveClock(-801e9, -700e9)).toBe(false)
+    await expect(registry.moveClock(-800e9, -800e9 - 1)).rejects.toThrow(/moves forward, never back/)
+    expect(await registry.clockOffsetMs()).toBe(-800e9)
+  })
+
+  test("stays a set one where it meets the machine's, which nobody moves", async () => {
+    await expect(registry.moveClock(0, 36e5)).rejects.toThrow(InputError)
+    await registry.initialiseClock(-5)
+    expect(await registry.moveClock(-5, 0)).toBe(true)
+    expect(await registry.clockOffsetMs()).toBe(1)
+  })
+
+  test('many that move it at once, over two connections, never move it back, and one of each round wins', async () => {
+    await registry.initialiseClock(-1e9)
+    const other = await openRegistry(await openDatabase(path))
+    try {
+      for (let round = 0; round < 20; round++) {
+        const from = await registry.clockOffsetMs()
+        const goals = Array.from({ length: 6 }, (_, at) => from + ((at * 5 + round) % 6) * 1e3 + 1)
+        const moved = await Promise.all(
+          goals.map((goal, at) => (at % 2 ? registry : other).moveClock(from, goal)),
+        )
+        expect(moved.filter(Boolean)).toHaveLength(1)
+        expect(await other.clockOffsetMs()).toBe(goals[moved.indexOf(true)])
+      }
+    } finally {
+      await other.close()
+    }
+  })
 })
 
 describe('groups and services', () => {

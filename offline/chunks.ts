@@ -112,7 +112,7 @@ function limitsOf({ name, completeFrom, retention }: Source, nowMs: EpochMs): Li
 
 function refuseBeyond(group: FeatureGroup, ranges: readonly IntervalRange[], { from, reason }: Limit): void {
   const cadence = durationMs(group.every)
-  const firstEnd = Math.min(...ranges.map((range) => range.from)) + cadence
+  const firstEnd = ranges.reduce((least, { from: start }) => Math.min(least, start), Infinity) + cadence
   for (const { feature, over, lengthMs: length } of longestWindows(group)) {
     if (firstEnd - length >= from) continue
     const allowed = alignUp(from + length, cadence)

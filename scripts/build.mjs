@@ -15,6 +15,7 @@ const { status } = spawnSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', '
 if (status !== 0) process.exit(1)
 const { code } = await bundleWorkflowCode({
   workflowsPath: join(root, 'workflows', 'index.ts'),
+  workflowInterceptorModules: [join(root, 'workflows', 'payloadGuard.ts')],
   logger: new DefaultLogger('WARN'),
 })
 writeFileSync(join(dist, 'workflows.bundle.js'), code)

@@ -4,6 +4,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig'
 import { ApplicationFailure } from '@temporalio/common'
 import { InputError, UnavailableError } from '../model/index.ts'
 import type { Config } from '../worker/config.ts'
+import { clientDataConverter } from '../worker/payloadGuard.ts'
 import type { backfill } from '../workflows/backfill.ts'
 import type { BackfillInput, MaterializeInput, RefreshInput } from '../workflows/contract.ts'
 import type { materialize } from '../workflows/materialize.ts'
@@ -20,7 +21,11 @@ export async function connectClient(config: Config, { temporal }: StackFile): Pr
   const { connectionOptions } = loadClientConnectConfig()
   try {
     const connection = await Connection.connect({ ...connectionOptions, address: temporal.address })
-    return new Client({ connection, namespace: config.temporalNamespace })
+    return new Client({
+      connection,
+      namespace: config.temporalNamespace,
+      dataConverter: clientDataConverter,
+    })
   } catch (error) {
     throw new UnavailableError(
       `Temporal does not answer on ${temporal.address}. Is the stack up? Try \`asof doctor\`.`,
@@ -84,6 +89,8 @@ export function startFormLink(config: Config, { temporal }: StackFile, workflowT
   return `${temporal.uiUrl}/namespaces/${config.temporalNamespace}/workflows/start-workflow?${query.toString()}`
 }
 
+const inputTypes: ReadonlySet<string | null | undefined> = new Set([failureTypes.input, failureTypes.payload])
+
 /** Waits for a workflow; its failure comes back as an error with the sentence that caused it. */
 export async function resultOf<T>(result: Promise<T>): Promise<T> {
   try {
@@ -92,8 +99,8 @@ export async function resultOf<T>(result: Promise<T>): Promise<T> {
     if (!(error instanceof WorkflowFailedError)) throw error
     const { cause } = error
     const message = cause?.message ?? error.message
-    if (cause instanceof ApplicationFailure && cause.type === failureTypes.input)
-      throw new InputError(message)
+    const isInput = cause instanceof ApplicationFailure && inputTypes.has(cause.type)
+    if (isInput) throw new InputError(message)
     throw new Error(message, { cause: error })
   }
 }

@@ -5,6 +5,7 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from '../activities/index.ts'
 import { readConfig } from './config.ts'
 import { openStore } from './openStore.ts'
+import { guardedWorker } from './payloadGuard.ts'
 import { followClock } from './storeClock.ts'
 
 const config = readConfig(process.env, process.cwd())
@@ -16,7 +17,8 @@ const connection = await NativeConnection.connect({
   ...connectionOptions,
   address: config.temporalAddress ?? connectionOptions.address,
 })
-const workflows = import.meta.url.endsWith('.ts')
+const bundled = !import.meta.url.endsWith('.ts')
+const workflows = !bundled
   ? { workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)) }
   : { workflowBundle: { codePath: fileURLToPath(new URL('../workflows.bundle.js', import.meta.url)) } }
 const worker = await Worker.create({
@@ -27,6 +29,7 @@ const worker = await Worker.create({
   // Each compute step uses all of DuckDB's threads; two at once keep the disk busy while the other computes.
   maxConcurrentActivityTaskExecutions: 2,
   shutdownGraceTime: '30 seconds',
+  ...guardedWorker({ bundled }),
   ...workflows,
 })
 try {

@@ -6,6 +6,9 @@ import { ApplicationFailure } from '@temporalio/workflow'
 import type { BackfillInput, MaterializeInput, RefreshInput } from './contract.ts'
 import { failureTypes } from './names.ts'
 
+/** A search attribute of more than 2 KiB ends a workflow without a word of ours. */
+const longestText = 500
+
 type FieldType = 'string' | 'boolean'
 
 const backfillExample = '{"group": "airport_delays_v1", "from": "2001-01-08", "to": "2001-07-01"}'
@@ -55,5 +58,7 @@ function checkFields(
       )
     if (value !== undefined && typeof value !== type)
       refuse(`${JSON.stringify(name)} is ${JSON.stringify(value)}, not a ${type}.`)
+    if (typeof value === 'string' && value.length > longestText)
+      refuse(`${JSON.stringify(name)} has ${value.length} characters, more than ${longestText}.`)
   }
 }

@@ -24,6 +24,8 @@ export const failureTypes = {
   overtaken: 'Overtaken',
   /** Stored state contradicts itself. */
   integrity: 'IntegrityError',
+  /** Something is too large for Temporal (`payloadLimit.ts`). */
+  payload: 'PayloadTooLarge',
 } as const
 
 /**

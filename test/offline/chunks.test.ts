@@ -81,3 +81,17 @@ test('an interval whose windows reach behind what the source keeps is refused, b
   )
   refuseIncomplete({ ...group, allowPartialWindows: true }, asked, fits + 365 * dayMs)
 })
+
+test('half a year of minutes of which every other is missing is refused by its first, however many ranges that are', () => {
+  const group = groupOn(csv({ name: 'events', path: 'x.csv', timestamp: 't', completeFrom: '2001-01-01' }), {
+    week: count({ over: '7d' }),
+  })
+  const from = parseInstant('2001-01-08')
+  const minutes = Array.from({ length: 150_000 }, (_, at) => ({
+    from: from + at * 12e4,
+    to: from + at * 12e4 + 6e4,
+  }))
+  refuseIncomplete(group, minutes, now)
+  const earlier = minutes.map((each) => ({ from: each.from - 2 * dayMs, to: each.to - 2 * dayMs }))
+  expect(() => refuseIncomplete(group, earlier, now)).toThrow(/reaches back to 2000-12-31/)
+})

@@ -226,6 +226,7 @@ describe('bad input ends at once, with a sentence and nothing half done', () => 
     ['an unknown field', { group, ...range, rewritten: true }, /"rewritten" is not a field/],
     ['a wrong type', { group, ...range, rewrite: 'yes' }, /"rewrite" is "yes", not a boolean/],
     ['an unknown group', { group: 'nobody_v1', ...range }, /no feature group "nobody_v1".*shop_orders_v1/],
+    ['an endless name', { group: 'g'.repeat(3_000), ...range }, /"group" has 3000 characters, more than 500/],
     ['a reversed range', { group, from: '2024-01-03', to: '2024-01-02' }, /holds no interval/],
     ['an empty range', { group, from: '2024-01-03', to: '2024-01-03' }, /holds no interval/],
     ['no instant', { group, from: 'yesterday', to: '2024-01-03' }, /"yesterday" is not an instant/],

@@ -8,6 +8,7 @@ import { createActivities } from '../../activities/index.ts'
 import { findTemporal } from '../../scripts/tools.mjs'
 import { openStore, type Store } from '../../worker/openStore.ts'
 import { readConfig, type Config } from '../../worker/config.ts'
+import { clientDataConverter, guardedWorker } from '../../worker/payloadGuard.ts'
 import { searchAttributes } from '../../workflows/names.ts'
 
 let quiet = false
@@ -32,6 +33,7 @@ export async function startTemporal(options: { uiPort?: number } = {}): Promise<
       searchAttributes: Object.values(searchAttributes),
       ...(options.uiPort === undefined ? {} : { ui: true, uiPort: options.uiPort }),
     },
+    client: { dataConverter: clientDataConverter },
   })
 }
 
@@ -62,6 +64,7 @@ export async function runStore(
     taskQueue,
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
     activities: createActivities(store),
+    ...guardedWorker(),
   })
   const running = worker.run()
   return {

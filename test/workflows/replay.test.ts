@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { DeterminismViolationError } from '@temporalio/workflow'
 import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker'
+import { workflowGuardPath } from '../../worker/payloadGuard.ts'
 import { quietRuntime } from '../support/temporal.ts'
 import { beforeAll, describe, expect, test } from 'vitest'
 
@@ -16,6 +17,7 @@ const names = readdirSync(histories).filter((name) => name.endsWith('.json'))
 const bundle = (path: string) =>
   bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL(path, import.meta.url)),
+    workflowInterceptorModules: [workflowGuardPath],
     logger: new DefaultLogger('ERROR'),
   })
 

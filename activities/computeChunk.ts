@@ -56,13 +56,22 @@ async function compute(
     const computed = await computeRows(connection, {
       ...{ bound, relations, runId: plan.runId, into, signal },
       range: planned,
+      ...(planned.only === undefined ? {} : { only: planned.only }),
       withTolerances: work.kind === 'versions',
       ...(plan.knownFrom === null ? {} : { knownFrom: plan.knownFrom }),
     })
     await refuseChangedFiles(plan.sourceFiles)
     const localPath = (location: string) => deps.fileIO.localPath(location)
     const made = await makeOf(connection, work, {
-      ...{ table, bound, range: planned, plan, computed: into, rows: computed.rows, localPath },
+      ...{
+        table,
+        bound,
+        ranges: planned.only ?? [planned],
+        plan,
+        computed: into,
+        rows: computed.rows,
+        localPath,
+      },
     })
     const files = await writeDataFiles(connection, {
       schema: table.schema,

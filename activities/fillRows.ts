@@ -11,7 +11,7 @@ import { hasOwnVersions, rowsIn, versionKeys } from './publishedRows.ts'
 export interface FillRequest {
   readonly table: Table
   readonly bound: BoundGroup
-  readonly range: IntervalRange
+  readonly ranges: readonly IntervalRange[]
   /** The features that are filled in. */
   readonly fills: readonly string[]
   /** The temporary table of computed rows. */
@@ -27,7 +27,7 @@ export async function fillRows(
   request: FillRequest,
 ): Promise<{ rows: number; unfilled: number }> {
   const { table, bound, fills, computed, into } = request
-  const published = await rowsIn({ table, ranges: [request.range], localPath: request.localPath })
+  const published = await rowsIn({ table, ranges: request.ranges, localPath: request.localPath })
   // A query that brings its own created timestamps may have several versions of one event.
   const shared = [...versionKeys(bound), ...(hasOwnVersions(bound) ? ['created_timestamp'] : [])]
   const matches = shared.map((name) => {
@@ -56,10 +56,10 @@ export async function fillRows(
 /** Names of features have no blanks. */
 const unfilledColumn = 'was not computed'
 
-function refuseMultiplied({ bound, fills, range }: FillRequest, rows: number, published: number): void {
+function refuseMultiplied({ bound, fills, ranges }: FillRequest, rows: number, published: number): void {
   if (rows === published) return
   throw new InputError(
-    `feature group ${bound.group.id}: ${fills.join(', ')} cannot be filled in from ${formatInstant(range.from)} to ${formatInstant(range.to)}: ${published} rows are published there, and several computed rows stand for one of them. Give the group a new version.`,
+    `feature group ${bound.group.id}: ${fills.join(', ')} cannot be filled in from ${formatInstant(ranges[0]?.from ?? 0)} to ${formatInstant(ranges.at(-1)?.to ?? 0)}: ${published} rows are published there, and several computed rows stand for one of them. Give the group a new version.`,
     { group: bound.group.id },
   )
 }

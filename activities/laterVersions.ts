@@ -15,7 +15,7 @@ import type { RunPlan } from './runFiles.ts'
 export interface VersionsRequest {
   readonly table: Table
   readonly bound: BoundGroup
-  readonly range: IntervalRange
+  readonly ranges: readonly IntervalRange[]
   readonly plan: RunPlan
   /** The temporary table of computed rows, with their tolerances. */
   readonly computed: string
@@ -37,10 +37,10 @@ export async function laterVersions(
   connection: DuckDBConnection,
   request: VersionsRequest,
 ): Promise<LaterVersions> {
-  const { table, bound, range, plan, computed, localPath } = request
+  const { table, bound, ranges, plan, computed, localPath } = request
   const into = quoteIdentifier(request.into)
   const keys = identityOf(bound)
-  const rows = await rowsIn({ table, ranges: [range], localPath })
+  const rows = await rowsIn({ table, ranges, localPath })
   const matches = keys.map((name) => {
     const column = quoteIdentifier(name)
     return `published.${column} IS NOT DISTINCT FROM computed.${column}`

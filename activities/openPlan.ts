@@ -1,5 +1,6 @@
 /** Writes a plan down and opens its run: how planning ends, whatever kind of run is planned. */
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import {
   durationMs,
   formatInstant,
@@ -23,7 +24,7 @@ import type { PlannedRun } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import type { KnownGroup } from './groupOf.ts'
 import { withHeartbeat } from './heartbeat.ts'
-import { planPathOf, writeOnce, type ChunkWork, type RunPlan } from './runFiles.ts'
+import { planPathOf, writeOnce, type ChunkWork, type PlannedChunk, type RunPlan } from './runFiles.ts'
 
 /** Chunks of about so long: their source rows are what a pass holds at once, beside one largest window. */
 const chunkTargetMs = durationMs('28d')
@@ -74,12 +75,7 @@ export async function openPlan(
     features: registered.featureFingerprints,
     cadenceMs,
     ...{ ranges, filled, reread, readAt, knownFrom, liveFrom },
-    chunks: work.flatMap(({ range, does }) =>
-      planChunks([range], cadenceMs, largestWindowMs(group), { targetMs: chunkTargetMs }).map((chunk) => ({
-        ...chunk,
-        work: does,
-      })),
-    ),
+    chunks: passesOver(work, cadenceMs, largestWindowMs(group)),
     sourceFiles,
     sourceColumns: work.length === 0 ? {} : await columnsOf(deps, group, sourceFiles),
     hindsight: knownFrom === null && group.sources.some(hasHindsight),
@@ -99,6 +95,33 @@ export async function openPlan(
     to: formatInstant(asked.to),
     online: group.online,
   }
+}
+
+/**
+ * Work whose windows overlap is one pass, and what lies between is left out of it: of a range in which every other hour
+ * is missing, each hour would else read the same window again.
+ */
+function passesOver(work: PlanRequest['work'], cadenceMs: number, largestMs: number): PlannedChunk[] {
+  const spans: { from: EpochMs; to: EpochMs; does: ChunkWork; ranges: IntervalRange[] }[] = []
+  for (const { range, does } of work) {
+    const last = spans.at(-1)
+    const isNear = last !== undefined && range.from - last.to <= largestMs
+    if (isNear && isDeepStrictEqual(last.does, does)) {
+      last.ranges.push(range)
+      last.to = range.to
+    } else spans.push({ ...range, does, ranges: [range] })
+  }
+  return spans.flatMap(({ does, ranges, ...span }) =>
+    planChunks([span], cadenceMs, largestMs, { targetMs: chunkTargetMs }).flatMap((chunk): PlannedChunk[] => {
+      const only = ranges
+        .map(({ from, to }) => ({ from: Math.max(from, chunk.from), to: Math.min(to, chunk.to) }))
+        .filter(({ from, to }) => from < to)
+      const [first] = only
+      if (first === undefined) return []
+      const isWhole = first.from === chunk.from && first.to === chunk.to
+      return [{ ...chunk, work: does, ...(isWhole ? {} : { only }) }]
+    }),
+  )
 }
 
 export function countIntervals(ranges: readonly IntervalRange[], cadenceMs: number): number {

@@ -26,6 +26,8 @@ export type ChunkWork =
 /** One pass over the sources. */
 export interface PlannedChunk extends IntervalRange {
   readonly work: ChunkWork
+  /** The intervals that it is about, where those are not all. */
+  readonly only?: readonly IntervalRange[]
 }
 
 export interface RunPlan {

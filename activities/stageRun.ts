@@ -8,7 +8,7 @@ import {
   type Snapshot,
   type Table,
 } from '../iceberg/index.ts'
-import { durationMs, type BoundGroup, type IntervalRange } from '../model/index.ts'
+import { durationMs, intervalEnds, type BoundGroup, type IntervalRange } from '../model/index.ts'
 import type { Activities, StagedRun } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { Overtaken } from './failures.ts'
@@ -64,15 +64,16 @@ async function refuseOvertaken(
   plan: RunPlan,
   chunks: readonly ChunkFile[],
 ): Promise<void> {
-  for (const range of broughtBy(plan, chunks)) {
-    for (const { runId } of await registry.published(plan.group, range)) {
-      if (runId !== plan.runId && !plan.replaces.includes(runId)) {
-        throw new Overtaken(
-          `Run ${runId} has published intervals of run ${plan.runId} since that was planned.`,
-          { runId },
-        )
-      }
-    }
+  const brought = broughtBy(plan, chunks)
+  const [first, last] = [brought[0], brought.at(-1)]
+  if (first === undefined || last === undefined) return
+  const own = new Set(brought.flatMap((range) => [...intervalEnds(range, plan.cadenceMs)]))
+  const known = new Set([plan.runId, ...plan.replaces])
+  for (const { end, runId } of await registry.published(plan.group, { from: first.from, to: last.to })) {
+    if (!own.has(end) || known.has(runId)) continue
+    throw new Overtaken(`Run ${runId} has published intervals of run ${plan.runId} since that was planned.`, {
+      runId,
+    })
   }
 }
 

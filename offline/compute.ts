@@ -20,6 +20,8 @@ export interface ComputeRequest {
   readonly relation: SourceRelation
   /** The interval ends `from < e <= to`. */
   readonly range: IntervalRange
+  /** Leaves out the rows of other intervals of the range. */
+  readonly only?: readonly IntervalRange[]
   readonly runId: string
   /**
    * From when all the rows are known, and which arrivals they see (rule 6, refresh). Without it this is history: each row

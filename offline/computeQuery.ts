@@ -8,7 +8,7 @@ import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { tableColumns, type BoundGroup } from '../model/bound.ts'
 import { InputError } from '../model/errors.ts'
 import type { FeatureGroup } from '../model/group.ts'
-import { durationMs, formatInstant, intervalEnds } from '../model/time.ts'
+import { durationMs, formatInstant, intervalEnds, type EpochMs } from '../model/time.ts'
 import { bindQueryColumns } from './bindQuery.ts'
 import { checkNullTimes } from './checkTimes.ts'
 import { duckdbTypeOf } from './columnType.ts'
@@ -18,7 +18,7 @@ import { queryOf, queryRelation } from './queryRelation.ts'
 
 /** @throws InputError for a null key, a row outside its interval, a value that does not fit, and changed columns. */
 export async function computeQuery(connection: DuckDBConnection, request: RowsRequest): Promise<void> {
-  const { bound, relations, range, into, signal, knownFrom } = request
+  const { bound, relations, range, only, into, signal, knownFrom } = request
   const { group } = bound
   const relation = await queryRelation(connection, group, relations)
   bindQueryColumns(group, relation.columns)
@@ -32,7 +32,9 @@ export async function computeQuery(connection: DuckDBConnection, request: RowsRe
   )
   try {
     const [cadence, available] = [durationMs(group.every), durationMs(group.availableAfter)]
+    const isAsked = (end: EpochMs) => only?.some(({ from, to }) => from < end && end <= to) ?? true
     for (const end of intervalEnds(range, cadence)) {
+      if (!isAsked(end)) continue
       const insert = `INSERT INTO ${raw} SELECT ${end * 1000}, ${selected.join(', ')} FROM ${relation.tableAt(knownFrom ?? end + available)}`
       await query(connection, insert, signal, relation.bounds({ from: end - cadence, to: end })).catch(
         (error: unknown) => {

@@ -2,6 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier } from '../iceberg/duckdb/quote.ts'
 import { IntegrityError } from '../model/errors.ts'
+import type { IntervalRange } from '../model/time.ts'
 import { refuseHolesInVectors } from './checkVectors.ts'
 import { computeMap } from './computeMap.ts'
 import { computeQuery } from './computeQuery.ts'
@@ -39,9 +40,23 @@ export async function computeRows(
       await computeMap(connection, request, onlySource(request))
       break
   }
+  if (asked.only !== undefined) await leaveOutOthers(connection, asked.into, asked.only)
   await refuseHolesInVectors(connection, request.bound, request.into)
   const [count] = await query(connection, `SELECT count(*) AS rows FROM ${quoteIdentifier(request.into)}`)
   return { rows: Number(count?.['rows']) }
+}
+
+async function leaveOutOthers(
+  connection: DuckDBConnection,
+  into: string,
+  only: readonly IntervalRange[],
+): Promise<void> {
+  const bounds = only.map(({ from, to }) => `(${from * 1000}, ${to * 1000})`).join(', ')
+  await query(
+    connection,
+    `DELETE FROM ${quoteIdentifier(into)} WHERE NOT EXISTS (SELECT 1 FROM (VALUES ${bounds}) AS asked(after_us, up_to_us)
+       WHERE epoch_us(event_timestamp) > after_us AND epoch_us(event_timestamp) <= up_to_us)`,
+  )
 }
 
 function onlySource({ bound, relations }: RowsRequest): SourceRelation {

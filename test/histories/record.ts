@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { WorkflowHandle } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
+import { moveStoreClock } from '../../worker/storeClock.ts'
 import { updateNames } from '../../workflows/names.ts'
 import type { GateDecision } from '../../workflows/resolveGate.ts'
 import { writeOrders } from '../support/orders.ts'
@@ -16,8 +17,6 @@ const orders = join(folder, 'orders')
 const days = ['2024-01-01', '2024-01-02', '2024-01-03', '2024-01-04']
 await writeOrders(orders, days)
 const temporal = await startTemporal()
-/** The store's clock. */
-let now = Date.parse('2024-01-05T00:30:00Z')
 const running = await runStore(
   temporal,
   {
@@ -27,7 +26,6 @@ const running = await runStore(
     ASOF_CLOCK: '2024-01-05T00:30:00Z',
   },
   folder,
-  () => now,
 )
 const { client, taskQueue, store } = running
 
@@ -77,7 +75,7 @@ try {
   await record('backfill-aborted', 'backfill', rewrite, decide({ decision: 'abort', reason: 'wrong prices' }))
   await record('backfill-overridden', 'backfill', rewrite, decide({ decision: 'override', name: 'Ada', reason: 'right prices' }))
   await writeOrders(orders, ['2024-01-04'], 1_000)
-  now += 3_600_000
+  await moveStoreClock(store.registry, { forwardMs: 3_600_000 })
   await record('refresh-parked', 'refresh', { group })
   const [waiting] = await store.registry.runs({ group, limit: 1 })
   const parked = client.workflow.getHandle(waiting?.workflowId ?? '')

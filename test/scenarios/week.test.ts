@@ -11,6 +11,7 @@ import { applyRegistration, planRegistration } from '../../activities/index.ts'
 import { planScan, readDataFiles } from '../../iceberg/index.ts'
 import { durationMs, intervalEnds, type IntervalRange } from '../../model/index.ts'
 import { openDuckDb, query, type DuckDb } from '../../offline/index.ts'
+import { moveStoreClock } from '../../worker/storeClock.ts'
 import type { BackfillResult } from '../../workflows/backfill.ts'
 import { updateNames } from '../../workflows/names.ts'
 import type { RunResult } from '../../workflows/run.ts'
@@ -35,10 +36,8 @@ let temporal: TestWorkflowEnvironment
 let store: RunningStore
 let duckdb: DuckDb
 let orders: LateOrders
-/** The store's clock. */
-let now = liveAt
 let arrivedUpTo = 0
-const refreshes: { at: number; result: RunResult; held: IntervalRange[] }[] = []
+const refreshes: { at: number; knownAt: number; result: RunResult; held: IntervalRange[] }[] = []
 
 beforeAll(async () => {
   temporal = await startTemporal()
@@ -46,10 +45,8 @@ beforeAll(async () => {
   orders = await makeLateOrders({
     ...{ duckdb, folder, from: '2024-01-01', days: 9, latenessMs, seed, dearAt: '2024-01-05T07:30:00' },
   })
-  now = liveAt + durationMs('5m')
-  await letArrive(orders, arrivedUpTo, now)
-  arrivedUpTo = now
-  store = await openWeek('lived')
+  await letArriveUpTo(liveAt + durationMs('5m'))
+  store = await openWeek('lived', liveAt + durationMs('5m'))
   console.log(`week: by ${every}, seed ${seed}`)
 })
 
@@ -59,17 +56,21 @@ afterAll(async () => {
   await temporal?.teardown()
 })
 
-async function openWeek(name: string): Promise<RunningStore> {
+async function letArriveUpTo(ms: number): Promise<void> {
+  await letArrive(orders, arrivedUpTo, ms)
+  arrivedUpTo = ms
+}
+
+async function openWeek(name: string, clock: number): Promise<RunningStore> {
   const opened = await runStore(
     temporal,
     {
       ASOF_HOME: join(folder, name, 'home'),
       ASOF_FEATURES: features,
       ORDERS_PATH: orders.source,
-      ASOF_CLOCK: '2024-01-03T00:10:00Z',
+      ASOF_CLOCK: new Date(clock).toISOString(),
     },
     folder,
-    () => now,
   )
   await applyRegistration(opened.store, await planRegistration(opened.store))
   return opened
@@ -83,11 +84,11 @@ async function run<Result>(of: RunningStore, type: string, input: object): Promi
 }
 
 async function refreshAt(ms: number): Promise<RunResult> {
-  now = ms
-  await letArrive(orders, arrivedUpTo, now)
-  arrivedUpTo = now
+  await letArriveUpTo(ms)
+  await moveStoreClock(store.store.registry, { to: ms })
   const result = await run<RunResult>(store, 'refresh', { group })
-  refreshes.push({ at: now, result, held: await store.store.registry.heldIntervals(group, '') })
+  const knownAt = await store.store.now()
+  refreshes.push({ at: ms, knownAt, result, held: await store.store.registry.heldIntervals(group, '') })
   return result
 }
 
@@ -119,7 +120,7 @@ test('the week', { timeout: 1_800_000 }, async () => {
     }
     if (end === rewrite.at) {
       const { from, to } = rewrite
-      now += 60_000
+      await moveStoreClock(store.store.registry, { forwardMs: 60_000 })
       const rewritten = await run<BackfillResult>(store, 'backfill', { group, from, to, rewrite: true })
       expect(rewritten).toMatchObject({ outcome: 'published', live: null })
     }
@@ -146,7 +147,7 @@ test('the ledger has every interval once', async () => {
 })
 
 test('the newest version of every row equals one backfill of the week', async () => {
-  const other = await openWeek('at-once')
+  const other = await openWeek('at-once', weekEnd + dayMs)
   try {
     const input = { group, from: '2024-01-02', to: new Date(weekEnd).toISOString().replace('.000', '') }
     const handle = await other.client.workflow.start('backfill', {
@@ -206,7 +207,7 @@ test('the versions tell what was known when', async () => {
     const [from, to] = [at(rewrite.from), at(rewrite.to)]
     const rewritten = rewrite.at + durationMs('30m')
     let compared = 0
-    for (const { at: moment, held: waiting } of refreshes) {
+    for (const { at: moment, knownAt, held: waiting } of refreshes) {
       // Rewritten history is as the rewrite saw it, and tells no more what was known before; what waits tells nothing yet.
       const untold = [...(moment > rewritten ? [] : [{ from, to }]), ...waiting]
       const isTold = untold
@@ -218,7 +219,7 @@ test('the versions tell what was known when', async () => {
         .join(' AND ')
       const isLive = `event_timestamp >= make_timestamptz(${liveAt * 1000})`
       const known = newestOf(
-        `(SELECT * FROM versions WHERE ${isLive} AND ${isTold} AND created_timestamp <= make_timestamptz(${moment * 1000}))`,
+        `(SELECT * FROM versions WHERE ${isLive} AND ${isTold} AND created_timestamp <= make_timestamptz(${knownAt * 1000}))`,
       )
       const seen = (hours: number) =>
         `epoch_us(o."at") >= epoch_us(k.event_timestamp) - ${hours * 3_600_000_000} AND epoch_us(o."at") < epoch_us(k.event_timestamp)`

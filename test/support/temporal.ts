@@ -45,20 +45,18 @@ export interface RunningStore {
   stop(): Promise<void>
 }
 
-/** Opens a store in its own folder and runs a worker for it on a task queue of its own, on that clock if one is given. */
+/** Opens a store in its own folder and runs a worker for it on a task queue of its own. */
 export async function runStore(
   temporal: TestWorkflowEnvironment,
   environment: Record<string, string>,
   folder: string,
-  clock?: () => number,
 ): Promise<RunningStore> {
   const taskQueue = `test-${randomUUID()}`
   const config = readConfig(
     { ASOF_MEMORY_LIMIT: '1GB', ASOF_THREADS: '2', ...environment, ASOF_TASK_QUEUE: taskQueue },
     folder,
   )
-  const opened = await openStore(config)
-  const store = clock === undefined ? opened : { ...opened, now: () => Promise.resolve(clock()) }
+  const store = await openStore(config)
   const worker = await Worker.create({
     connection: temporal.nativeConnection,
     taskQueue,

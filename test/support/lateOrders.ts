@@ -60,7 +60,7 @@ export async function letArrive(
   try {
     await query(
       connection,
-      `COPY (SELECT "at", shop, price FROM read_parquet('${all}')
+      `COPY (SELECT "at", arrives, shop, price FROM read_parquet('${all}')
          WHERE epoch_us(arrives) > ${from * 1000} AND epoch_us(arrives) <= ${to * 1000})
        TO '${join(source, `until-${to}.parquet`)}' (FORMAT parquet)`,
     )

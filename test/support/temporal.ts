@@ -22,7 +22,13 @@ export function quietRuntime(): void {
   })
 }
 
-export async function startTemporal(options: { uiPort?: number } = {}): Promise<TestWorkflowEnvironment> {
+export interface TemporalOptions {
+  readonly uiPort?: number
+  /** Of the server, such as its limits. */
+  readonly dynamicConfig?: Readonly<Record<string, number>>
+}
+
+export async function startTemporal(options: TemporalOptions = {}): Promise<TestWorkflowEnvironment> {
   quietRuntime()
   const path = findTemporal()
   if (path === null)
@@ -31,6 +37,10 @@ export async function startTemporal(options: { uiPort?: number } = {}): Promise<
     server: {
       executable: { type: 'existing-path', path },
       searchAttributes: Object.values(searchAttributes),
+      extraArgs: Object.entries(options.dynamicConfig ?? {}).flatMap(([name, value]) => [
+        '--dynamic-config-value',
+        `${name}=${value}`,
+      ]),
       ...(options.uiPort === undefined ? {} : { ui: true, uiPort: options.uiPort }),
     },
     client: { dataConverter: clientDataConverter },

@@ -16,9 +16,12 @@ import {
   type Schema,
   type Table,
 } from '../iceberg/index.ts'
+import { groupFingerprint } from '../registry/index.ts'
 import type { ActivityDeps } from './deps.ts'
 
 const incarnationProperty = 'asof.incarnation'
+/** The group's registered fingerprint: a publish requires it in the same commit. */
+export const fingerprintProperty = 'asof.fingerprint'
 
 const icebergTypes: Record<ScalarType, PrimitiveType> = {
   boolean: 'boolean',
@@ -37,10 +40,14 @@ export function icebergType(type: FeatureType): Column['type'] {
   return { type: 'list', element: icebergTypes[shape.element], 'element-required': false }
 }
 
-/** Partitioned by day of the event timestamp. A table that is there gains the columns that it lacks. */
+/**
+ * Partitioned by day of the event timestamp. A table that is there gains the columns that it lacks, and from then on
+ * publishes only what was computed by this definition.
+ */
 export async function ensureTable(deps: ActivityDeps, bound: BoundGroup): Promise<void> {
   const { catalog, store, now } = deps
   const identifier = { namespace: store, name: bound.group.id }
+  const fingerprint = { [fingerprintProperty]: groupFingerprint(bound.group) }
   const columns = tableColumns(bound).map((column) => ({ ...column, type: icebergType(column.type) }))
   await catalog.createNamespace(store)
   if (!(await catalog.tableExists(identifier))) {
@@ -49,7 +56,7 @@ export async function ensureTable(deps: ActivityDeps, bound: BoundGroup): Promis
       await catalog.createTable(identifier, {
         schema,
         spec: dayPartition(schema),
-        properties: { [incarnationProperty]: String(await now()) },
+        properties: { [incarnationProperty]: String(await now()), ...fingerprint },
       })
       return
     } catch (error) {
@@ -59,6 +66,7 @@ export async function ensureTable(deps: ActivityDeps, bound: BoundGroup): Promis
   const table = await catalog.loadTable(identifier)
   const features = new Set(bound.features.map(({ name }) => name))
   await table.addColumns(columns.filter(({ name }) => features.has(name)))
+  await table.setProperties(fingerprint)
 }
 
 /** Which making of the table this is: one that was dropped and made again has a greater one. */

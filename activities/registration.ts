@@ -120,9 +120,9 @@ export async function applyRegistration(deps: ActivityDeps, plan: RegistrationPl
   await refuseOvertaken(deps, plan)
   const written: string[] = []
   for (const { bound, change, revision } of plan.groups) {
-    if (change.verdict === 'unchanged') continue
-    // The column first: a registration that is there always has its table, and a column too many hurts nobody.
+    // The table first: a registration that is there always has its table, and a column too many hurts nobody.
     await ensureTable(deps, bound)
+    if (change.verdict === 'unchanged') continue
     await deps.registry.registerGroup(registrationOf(bound, await deps.now()), revision)
     written.push(bound.group.id)
   }

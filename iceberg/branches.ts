@@ -50,6 +50,8 @@ export interface Publish {
   readonly expectBranch: bigint
   /** Whether the branch goes away with the same commit. */
   readonly dropBranch?: boolean
+  /** Table properties that the commit requires to be so. */
+  readonly expectProperties?: Readonly<Record<string, string>>
 }
 
 /** @throws CommitConflict, whose `ref` says which of the two is not where it was expected */
@@ -64,6 +66,7 @@ export function publishBranch(metadata: TableMetadata, publish: Publish): Attemp
     refuseMoved(mainBranch, main, expectMain)
     refuseMoved(branch, staged, expectBranch)
     refuseForeign(metadata, branch, main)
+    refuseOtherProperties(metadata, publish.expectProperties ?? {})
   }
   return {
     requirements: [sameTable(metadata), refAt(mainBranch, main), refAt(branch, staged)],
@@ -80,6 +83,18 @@ function refuseMoved(ref: string, found: bigint | null, expected: bigint | null)
     `${ref} is at ${found ?? 'no snapshot'}, not at ${expected ?? 'no snapshot'}: another commit has moved it. Stage and judge again.`,
     { ref },
   )
+}
+
+/** The commit is made for this very metadata, so what is so here is so when main moves. */
+function refuseOtherProperties(metadata: TableMetadata, expected: Readonly<Record<string, string>>): void {
+  for (const [property, value] of Object.entries(expected)) {
+    const found = metadata.properties[property]
+    if (found === value) continue
+    throw new CommitConflict(
+      `The table's property ${property} is ${found ?? 'not there'}, not ${value}: somebody has changed it.`,
+      { property },
+    )
+  }
 }
 
 /** Moving main to what does not descend from it would take published rows away. */

@@ -33,10 +33,16 @@ export class CommitConflict extends IcebergError {
   override readonly retryable = true
   /** The branch or tag that is not where it was expected, where it is one. */
   readonly ref: string | null
+  /** The table property that is not what was expected, where it is one. */
+  readonly property: string | null
 
-  constructor(message: string, options: ErrorOptions & { readonly ref?: string } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly ref?: string; readonly property?: string } = {},
+  ) {
     super(message, options)
     this.ref = options.ref ?? null
+    this.property = options.property ?? null
   }
 }
 

@@ -170,6 +170,20 @@ export class Table {
     await this.#commit((metadata) => addColumns(metadata, columns))
   }
 
+  /** Sets table properties; those that are so already cost no commit. */
+  async setProperties(properties: Readonly<Record<string, string>>): Promise<void> {
+    await this.#commit((metadata) => {
+      const changed = Object.entries(properties).filter(
+        ([name, value]) => metadata.properties[name] !== value,
+      )
+      if (changed.length === 0) return null
+      return {
+        requirements: [sameTable(metadata)],
+        updates: [{ action: 'set-properties', updates: Object.fromEntries(changed) }],
+      }
+    })
+  }
+
   /**
    * Cuts a branch from a snapshot. From null (`main` has none yet) it comes into being with its first commit through
    * this object. One that is at that snapshot already is fine.
@@ -189,7 +203,7 @@ export class Table {
   /**
    * Moves `main` to a branch's snapshot, in one commit. Where that is in main's line already, nothing is left to do
    * but to drop the branch.
-   * @throws CommitConflict, whose `ref` says which of the two is not where it was expected
+   * @throws CommitConflict, whose `ref` says which of the two is not where it was expected, or `property` what is not so
    */
   async publish(publish: Publish): Promise<Snapshot> {
     const metadata = await this.#commit((newest) => publishBranch(newest, publish))

@@ -291,6 +291,22 @@ describe('an answer that is lost', () => {
   })
 })
 
+test('a publish requires properties in its own commit, however late they change', async () => {
+  await table.setProperties({ meaning: 'one' })
+  const before = (await another()).metadataLocation
+  await table.setProperties({ meaning: 'one' })
+  expect((await another()).metadataLocation).toBe(before)
+  const staged = await table.append({ ref: 'staging', files: [dayFile('a', 1)] })
+  const publish = { branch: 'staging', expectMain: null, expectBranch: staged.snapshotId }
+  // This object has seen the property as it was.
+  await (await another()).setProperties({ meaning: 'another' })
+  const refused = table.publish({ ...publish, expectProperties: { meaning: 'one' } })
+  await expect(refused).rejects.toMatchObject({ name: 'CommitConflict', property: 'meaning' })
+  expect((await another()).ref('main')).toBe(null)
+  await table.publish({ ...publish, expectProperties: { meaning: 'another' } })
+  expect((await another()).ref('main')).toBe(staged.snapshotId)
+})
+
 test('conflicts are told from other errors', () => {
   expect(new CommitConflict('x').retryable).toBe(true)
   expect(new UnknownOutcome('x').retryable).toBe(false)

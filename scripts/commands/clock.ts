@@ -64,7 +64,7 @@ function sayMoved(config: Config, { from, to }: { from: EpochMs; to: EpochMs }):
   say(`The store's clock moved from ${toSecond(from)} to ${toSecond(to)}, and runs on from there.`)
   if (readStack(config.home) !== null) say('The worker and the reader that run follow within a second.')
   say(
-    `Next: ${bold('asof status')} shows up to when each group is published; ${bold('asof backfill <group> --from <instant> --to <instant>')} computes what has come due.`,
+    `Next: ${bold('asof refresh <group>')} computes what has come due; ${bold('asof status')} shows up to when each group is published.`,
   )
 }
 

@@ -35,7 +35,7 @@ function describeRefresh(result: RunResult): string {
   const { outcome, group, runId, reread, vanished } = result
   const said = {
     parked: `${group}: a gate blocks run ${runId}. Its intervals wait for a decision, and later refreshes go on without them; \`asof show ${runId}\` has the reports.`,
-    nothing_to_do: `${group}: nothing has come due, and nothing has changed in ${reread} intervals that were read again.`,
+    nothing_to_do: `${group}: nothing has come due${reread === 0 ? '' : `, and nothing has changed in ${reread} intervals that were read again`}.`,
     published: describeRun(result),
     aborted: describeRun(result),
   }

@@ -9,7 +9,11 @@ export async function status(config: Config, format: Format): Promise<void> {
   const { now, isClockSet, groups, runs } = await withStore(config, async (store) => {
     const registered = await store.registry.groups()
     const groups = await Promise.all(
-      registered.map(async ({ id }) => ({ id, ...(await store.registry.ledgerSummary(id)) })),
+      registered.map(async ({ id }) => ({
+        id,
+        ...(await store.registry.ledgerSummary(id)),
+        liveFrom: (await store.registry.ledgerState(id))?.liveFrom ?? null,
+      })),
     )
     const runs = await store.registry.runs({ limit: 10 })
     return { now: await store.now(), isClockSet: store.clock.note !== null, groups, runs }
@@ -19,14 +23,25 @@ export async function status(config: Config, format: Format): Promise<void> {
   if (groups.length === 0) say('Nothing is registered yet. Next: asof plan')
   const data = {
     now: at(now),
-    groups: groups.map((group) => ({ ...group, first: at(group.first), last: at(group.last) })),
+    groups: groups.map((group) => ({
+      ...group,
+      first: at(group.first),
+      last: at(group.last),
+      liveFrom: at(group.liveFrom),
+    })),
     runs: runs.map((run) => ({ ...run, startedAt: at(run.startedAt), endedAt: at(run.endedAt) })),
     running: readStack(config.home) !== null,
   }
   const text = [
     table(
-      ['group', 'intervals', 'first', 'last'],
-      data.groups.map(({ id, intervals, first, last }) => [id, String(intervals), first, last]),
+      ['group', 'intervals', 'first', 'last', 'live from'],
+      data.groups.map(({ id, intervals, first, last, liveFrom }) => [
+        id,
+        String(intervals),
+        first,
+        last,
+        liveFrom,
+      ]),
     ),
     '',
     table(

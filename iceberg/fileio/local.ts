@@ -1,9 +1,10 @@
 /** Files of this machine: `file:///x`, `file:/x` (as Spark writes it) and `/x` are the same file. */
 import { randomUUID } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { link, mkdir, open, opendir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { FileExists, NoSuchFile, Unsupported } from '../errors.ts'
-import type { FileIO } from './fileio.ts'
+import type { FileIO, ListedFile } from './fileio.ts'
 
 export function localFileIO(): FileIO {
   return {
@@ -13,6 +14,7 @@ export function localFileIO(): FileIO {
     size: async (location) => (await missingNamed(location, () => stat(pathOf(location)))).size,
     delete: (location) => rm(pathOf(location), { force: true }),
     list: (folder) => filesBelow(folder.replace(/\/+$/, '')),
+    listWithTimes: (folder) => timedFilesBelow(folder.replace(/\/+$/, '')),
     localPath: pathOf,
   }
 }
@@ -81,7 +83,14 @@ async function* filesBelow(folder: string): AsyncGenerator<string> {
   }
 }
 
-function statOf(location: string): Promise<object | null> {
+async function* timedFilesBelow(folder: string): AsyncGenerator<ListedFile> {
+  for await (const location of filesBelow(folder)) {
+    const found = await statOf(location)
+    if (found !== null) yield { location, modifiedMs: found.mtimeMs }
+  }
+}
+
+function statOf(location: string): Promise<Stats | null> {
   return stat(pathOf(location)).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
     throw error

@@ -70,7 +70,7 @@ export const planBackfill =
       replaces: [...new Set(published.map(({ runId: by }) => by))],
     }
     const planPath = planPathOf(table.location, runId, plan.planId)
-    await writeOnce(deps.fileIO, planPath, plan)
+    // First, so that whatever lies on disk has a run in the registry, by which the janitor finds it.
     await deps.registry.openRun({
       runId,
       workflowId,
@@ -81,6 +81,7 @@ export const planBackfill =
       intervals,
       startedAt: await deps.now(),
     })
+    await writeOnce(deps.fileIO, planPath, plan)
     return {
       runId,
       group: id,

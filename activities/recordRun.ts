@@ -1,55 +1,40 @@
 /** Closes a run that ended well, and sweeps what its failed attempts and earlier plans left behind. */
-import { planScan, type Table } from '../iceberg/index.ts'
+import type { Table } from '../iceberg/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
-import {
-  branchOf,
-  chunkPathOf,
-  dataFolder,
-  deleteBelow,
-  deleteLedgers,
-  readJsonFile,
-  runFolder,
-  summaryKeys,
-  type ChunkFile,
-  type RunPlan,
-} from './runFiles.ts'
+import { chunkPathOf, readJsonFile, type ChunkFile, type RunPlan } from './runFiles.ts'
+import { publishedBy, sweepRun } from './sweepRun.ts'
 
 export const recordRun =
   (deps: ActivityDeps): Activities['recordRun'] =>
   async ({ group: id, runId, planPath, outcome, published }) => {
     const { table } = await groupOf(deps, id)
-    const own =
-      published === undefined ? [] : await publishedFiles(table, runId, BigInt(published.snapshotId))
+    // An attempt that closed the run may have swept some of what its figures are counted from.
+    if ((await deps.registry.run(runId))?.status !== outcome) {
+      const unfilled = published === undefined ? 0 : await unfilledRows(deps, planPath)
+      await deps.registry.updateRun(runId, {
+        status: outcome,
+        endedAt: await deps.now(),
+        rows: published === undefined ? null : await computedRows(table, runId),
+        snapshotId: published?.snapshotId ?? null,
+        ...(unfilled === 0
+          ? {}
+          : {
+              reason: `${unfilled} published rows are not computed any more; what was filled in stays null there.`,
+            }),
+      })
+    }
     // A run that was staged, then overtaken, and then found nothing missing any more still has its branch.
-    await table.dropBranch(branchOf(runId))
-    await deleteBelow(
-      deps.fileIO,
-      dataFolder(table.location, runId),
-      new Set(own.map(({ filePath }) => filePath)),
-    )
-    const unfilled = published === undefined ? 0 : await unfilledRows(deps, planPath)
-    await deleteBelow(deps.fileIO, runFolder(table.location, runId))
-    const ledger = published && table.snapshot(BigInt(published.snapshotId))?.summary[summaryKeys.ledger]
-    await deleteLedgers(deps.fileIO, table.location, runId, ledger)
-    // Rows of neighbouring intervals that were only carried into new files are not the run's.
-    const computed = own.filter(({ filePath }) => !filePath.includes('/edge-'))
-    await deps.registry.updateRun(runId, {
-      status: outcome,
-      endedAt: await deps.now(),
-      rows:
-        published === undefined
-          ? null
-          : computed.reduce((sum, { recordCount }) => sum + Number(recordCount), 0),
-      snapshotId: published?.snapshotId ?? null,
-      ...(unfilled === 0
-        ? {}
-        : {
-            reason: `${unfilled} published rows are not computed any more; what was filled in stays null there.`,
-          }),
-    })
+    await sweepRun(deps, table, runId)
   }
+
+/** Rows of neighbouring intervals that were only carried into new files are not the run's. */
+async function computedRows(table: Table, runId: string): Promise<number> {
+  const published = await publishedBy(table, runId)
+  const computed = published?.files.filter(({ filePath }) => !filePath.includes('/edge-')) ?? []
+  return computed.reduce((sum, { recordCount }) => sum + Number(recordCount), 0)
+}
 
 /** Counted from the chunks' files, as far as an attempt before this one has not swept them. */
 async function unfilledRows({ fileIO }: ActivityDeps, planPath: string): Promise<number> {
@@ -62,9 +47,4 @@ async function unfilledRows({ fileIO }: ActivityDeps, planPath: string): Promise
     rows += (await readJsonFile<ChunkFile>(fileIO, path)).unfilled
   }
   return rows
-}
-
-async function publishedFiles(table: Table, runId: string, snapshotId: bigint) {
-  const { files } = await planScan(table, { snapshotId })
-  return files.filter(({ filePath }) => filePath.startsWith(`${dataFolder(table.location, runId)}/`))
 }

@@ -107,7 +107,8 @@ export interface Registry {
     change: Partial<Pick<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason' | 'intervals'>>,
   ): Promise<void>
   run(runId: string): Promise<Run | null>
-  runs(filter?: { group?: string; limit?: number }): Promise<Run[]>
+  /** Newest first, a hundred unless asked otherwise. */
+  runs(filter?: { group?: string; statuses?: readonly RunStatus[]; limit?: number }): Promise<Run[]>
 
   saveGateReports(runId: string, reports: readonly GateReport[], at: EpochMs): Promise<void>
   gateReports(runId: string): Promise<GateReport[]>

@@ -5,9 +5,15 @@ import { ApplicationFailure } from '@temporalio/common'
 import { InputError, UnavailableError } from '../model/index.ts'
 import type { Config } from '../worker/config.ts'
 import type { backfill } from '../workflows/backfill.ts'
-import type { BackfillInput, MaterializeInput } from '../workflows/contract.ts'
+import type { BackfillInput, JanitorInput, MaterializeInput } from '../workflows/contract.ts'
+import type { janitor } from '../workflows/janitor.ts'
 import type { materialize } from '../workflows/materialize.ts'
-import { backfillWorkflowId, failureTypes, materializeWorkflowId } from '../workflows/names.ts'
+import {
+  backfillWorkflowId,
+  failureTypes,
+  janitorWorkflowId,
+  materializeWorkflowId,
+} from '../workflows/names.ts'
 import type { StackFile } from './stack.ts'
 
 export async function connectClient(config: Config, { temporal }: StackFile): Promise<Client> {
@@ -47,6 +53,19 @@ export function startMaterialize(
   return client.workflow.start<typeof materialize>('materialize', {
     taskQueue: config.taskQueue,
     workflowId: materializeWorkflowId(input.group),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    args: [input],
+  })
+}
+
+export function startJanitor(
+  client: Client,
+  config: Config,
+  input: JanitorInput,
+): Promise<WorkflowHandle<typeof janitor>> {
+  return client.workflow.start<typeof janitor>('janitor', {
+    taskQueue: config.taskQueue,
+    workflowId: janitorWorkflowId(input.group),
     workflowIdConflictPolicy: 'USE_EXISTING',
     args: [input],
   })

@@ -1,3 +1,4 @@
 /** Every workflow of Asof. The file names are the workflow types. */
 export { backfill } from './backfill.ts'
+export { janitor } from './janitor.ts'
 export { materialize } from './materialize.ts'

@@ -3,12 +3,13 @@
  * Only the shape is judged here; whether the group exists and the range is due is the first activity's to say.
  */
 import { ApplicationFailure } from '@temporalio/workflow'
-import type { BackfillInput, MaterializeInput } from './contract.ts'
+import type { BackfillInput, JanitorInput, MaterializeInput } from './contract.ts'
 import { failureTypes } from './names.ts'
 
 type FieldType = 'string' | 'boolean'
 
 const backfillExample = '{"group": "airport_delays_v1", "from": "2001-01-08", "to": "2001-07-01"}'
+const janitorExample = '{} or {"group": "airport_delays_v1", "olderThan": "1d"}'
 const materializeExample = '{"group": "airport_delays_v1"}'
 
 export function checkBackfillInput(input: unknown): BackfillInput {
@@ -20,6 +21,11 @@ export function checkBackfillInput(input: unknown): BackfillInput {
 export function checkMaterializeInput(input: unknown): MaterializeInput {
   checkFields(input, { group: 'string', full: 'boolean' }, ['group'], 'materialize', materializeExample)
   return input as MaterializeInput
+}
+
+export function checkJanitorInput(input: unknown): JanitorInput {
+  checkFields(input, { group: 'string', olderThan: 'string' }, [], 'janitor', janitorExample)
+  return input as JanitorInput
 }
 
 function checkFields(

@@ -7,7 +7,17 @@ const nonRetryableErrorTypes = Object.values(failureTypes)
 
 /** Short steps: registry, plans, commits. */
 export const control = proxyActivities<
-  Pick<Activities, 'planBackfill' | 'stageRun' | 'publishRun' | 'recordRun' | 'abandonRun' | 'parkRun'>
+  Pick<
+    Activities,
+    | 'planBackfill'
+    | 'stageRun'
+    | 'publishRun'
+    | 'recordRun'
+    | 'abandonRun'
+    | 'parkRun'
+    | 'listGroups'
+    | 'takeBackLostRuns'
+  >
 >({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '1 minute',
@@ -20,7 +30,7 @@ export const control = proxyActivities<
 })
 
 /** Long steps over rows. They heartbeat, so that a worker that died is noticed within a minute. */
-export const compute = proxyActivities<Pick<Activities, 'computeChunk' | 'judgeRun'>>({
+export const compute = proxyActivities<Pick<Activities, 'computeChunk' | 'judgeRun' | 'sweepTable'>>({
   startToCloseTimeout: '6 hours',
   heartbeatTimeout: '1 minute',
   retry: {

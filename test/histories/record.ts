@@ -28,6 +28,9 @@ const running = await runStore(
 )
 const { client, taskQueue, store } = running
 
+/** Without names all histories are recorded, with names only those. */
+const wanted = process.argv.slice(2)
+
 /** Nothing of the machine that recorded it stays in a history; a replay reads none of it. */
 function scrubbed(history: string): string {
   const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -38,6 +41,7 @@ async function record(name: string, type: string, input: object, meanwhile?: (ha
   const handle = await client.workflow.start(type, { taskQueue, workflowId: name, args: [input] })
   await meanwhile?.(handle)
   await handle.result().catch(() => undefined)
+  if (wanted.length > 0 && !wanted.includes(name)) return
   const text = scrubbed(historyToJSON(await handle.fetchHistory()))
   writeFileSync(new URL(`${name}.json`, import.meta.url), `${text}\n`)
   console.log(`${name}: ${text.length} characters`)
@@ -67,6 +71,7 @@ try {
   const rewrite = { group, from: '2024-01-03', to: '2024-01-04', rewrite: true }
   await record('backfill-aborted', 'backfill', rewrite, decide({ decision: 'abort', reason: 'wrong prices' }))
   await record('backfill-overridden', 'backfill', rewrite, decide({ decision: 'override', name: 'Ada', reason: 'right prices' }))
+  await record('janitor', 'janitor', { olderThan: '0s' })
 } finally {
   await running.stop()
   await temporal.teardown()

@@ -40,6 +40,7 @@ describe('replay', () => {
       'backfill-nothing-to-do.json',
       'backfill-overridden.json',
       'backfill-published.json',
+      'janitor.json',
       'materialize.json',
     ])
   })

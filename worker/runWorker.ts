@@ -35,7 +35,7 @@ export async function runWorker(config: Config, parts: WorkerParts = {}): Promis
     // Each compute step uses all of DuckDB's threads; two at once keep the disk busy while the other computes.
     maxConcurrentActivityTaskExecutions: 2,
     shutdownGraceTime: '30 seconds',
-    ...workflows,
+    ...(parts.options?.workflowBundle === undefined ? workflows : {}),
     ...parts.options,
   })
   try {

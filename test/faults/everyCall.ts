@@ -1,0 +1,107 @@
+/** A whole run, struck at one call, against the same run undisturbed. */
+import { expect } from 'vitest'
+import { createActivities } from '../../activities/index.ts'
+import { driveBackfill, terminated } from './driver.ts'
+import { endState } from './endState.ts'
+import { rewrite, type RestoredStore } from './restoredStore.ts'
+import { Strike, type Flavour } from './strike.ts'
+
+export interface Struck {
+  readonly strike: Strike
+  readonly errors: readonly string[]
+  readonly state: Awaited<ReturnType<typeof endState>>
+}
+
+export async function stateBefore(restored: RestoredStore): Promise<Struck['state']> {
+  const { store, close } = await restored.open()
+  try {
+    return await endState(store, rewrite.group)
+  } finally {
+    await close()
+  }
+}
+
+/** @param at counts from 1; a number beyond the last call leaves the run undisturbed */
+export async function runStruck(restored: RestoredStore, at: number, flavour: Flavour): Promise<Struck> {
+  const opened = await restored.open()
+  const { store, close } = opened
+  try {
+    const strike = new Strike(at, flavour)
+    const { errors, outcome } = await driveBackfill(
+      () => createActivities(strike.lifeOf(store, opened)),
+      rewrite,
+    )
+    expect(outcome, `struck at call ${at} (${strike.struck}, ${flavour})`).toBe('published')
+    return { strike, errors, state: await endState(store, rewrite.group) }
+  } finally {
+    await close()
+  }
+}
+
+/**
+ * A run that ends at one call for ever, as when its worker dies and its workflow is terminated: the janitor leaves the
+ * table as it was before, or as it is after, and says which in the registry and the ledger.
+ */
+export async function expectOldOrNew(
+  restored: RestoredStore,
+  undisturbed: Struck,
+  before: Struck['state'],
+  calls: readonly number[],
+  flavour: Flavour,
+): Promise<{ old: number; new: number }> {
+  const ends = { old: 0, new: 0 }
+  for (const at of calls) {
+    const opened = await restored.open()
+    const { store, close } = opened
+    try {
+      const strike = new Strike(at, flavour)
+      await driveBackfill(() => createActivities(strike.lifeOf(store, opened)), rewrite, terminated)
+      const state = await endState(store, rewrite.group)
+      const what = `call ${at}: ${strike.struck}, ${flavour}`
+      const isNew = state.ledger.join() === undisturbed.state.ledger.join()
+      expect(published(state), what).toEqual(published(isNew ? undisturbed.state : before))
+      expect(state.lostRuns, what).toBeLessThanOrEqual(1)
+      if (state.runs.length > 1) expect(state.runs[1], what).toContain(isNew ? '"published"' : '"failed"')
+      ends[isNew ? 'new' : 'old'] += 1
+    } finally {
+      await close()
+    }
+  }
+  return ends
+}
+
+/** Without what a run that is terminated may leave undone: its load, and its figures in the registry. */
+function published({ rows, ledger, refs, orphans, files, snapshots, ...state }: Struck['state']) {
+  const { manifestLists, manifests, unknownVersions, temporary } = state
+  const kept = files.filter((name) => !name.startsWith('loads/'))
+  return {
+    rows,
+    ledger,
+    refs,
+    orphans,
+    kept,
+    snapshots,
+    manifestLists,
+    manifests,
+    unknownVersions,
+    temporary,
+  }
+}
+
+/** Every one of these calls, in this flavour, ends where the undisturbed run ends. */
+export async function expectSameEnd(
+  restored: RestoredStore,
+  undisturbed: Struck,
+  calls: readonly number[],
+  flavour: Flavour,
+): Promise<string[]> {
+  const struck: string[] = []
+  for (const at of calls) {
+    const run = await runStruck(restored, at, flavour)
+    const what = `call ${at}: ${run.strike.struck}, ${flavour}; ${run.errors.join('; ')}`
+    expect(run.strike.struck, what).not.toBeNull()
+    expect(run.state, what).toEqual(undisturbed.state)
+    struck.push(`${run.strike.struck}${run.errors.length === 0 ? ', noticed by nobody' : ''}`)
+  }
+  return struck
+}

@@ -1,10 +1,11 @@
 /** Files of this machine: `file:///x`, `file:/x` (as Spark writes it) and `/x` are the same file. */
 import { randomUUID } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { link, mkdir, open, opendir, readFile, rm, stat } from 'node:fs/promises'
+import { link, open, opendir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { FileExists, NoSuchFile, Unsupported } from '../errors.ts'
 import type { FileIO, ListedFile } from './fileio.ts'
+import { makeFolder } from './makeFolder.ts'
 
 export function localFileIO(): FileIO {
   return {
@@ -35,7 +36,7 @@ async function writeExclusive(location: string, bytes: Uint8Array): Promise<void
   const path = pathOf(location)
   const folder = dirname(path)
   const temporary = `${path}.${randomUUID()}.tmp`
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   try {
     await writeDurably(temporary, bytes)
     await link(temporary, path)

@@ -15,7 +15,7 @@ import type { Blow, Faults } from './killing.ts'
 import { catalogParts } from './restoredStore.ts'
 import { Strike } from './strike.ts'
 
-const { folder, bundle, blows, holdMs } = JSON.parse(process.env['ASOF_TEST_FAULTS'] ?? '') as Faults
+const { folder, bundle, blows, holdMs, only } = JSON.parse(process.env['ASOF_TEST_FAULTS'] ?? '') as Faults
 const config = readConfig(process.env, process.cwd())
 
 function kill({ step, when }: Blow): void {
@@ -36,6 +36,7 @@ function struck(deps: ActivityDeps, name: keyof Activities): (input: never) => P
       if (blow?.when === when) kill(blow)
     }
     due('before')
+    if (name === 'computeChunk' && holdMs > 0) await new Promise((resolve) => setTimeout(resolve, holdMs))
     let steps = createActivities(deps)
     if (blow !== undefined && typeof blow.when === 'number') {
       const strike = new Strike(blow.when, 'dead after', () => kill(blow))
@@ -44,7 +45,6 @@ function struck(deps: ActivityDeps, name: keyof Activities): (input: never) => P
     }
     const answer: unknown = await (steps[name] as (given: never) => Promise<unknown>)(input)
     due('after')
-    if (name === 'computeChunk' && holdMs > 0) await new Promise((resolve) => setTimeout(resolve, holdMs))
     return answer
   }
 }
@@ -55,10 +55,12 @@ function dyingActivities(deps: ActivityDeps): Activities {
 }
 
 await runWorker(config, {
-  createActivities: dyingActivities,
+  ...(only === 'workflows'
+    ? { createActivities: () => ({}) as Activities }
+    : { createActivities: dyingActivities }),
   options: {
     // Without a cache, so that tasks for a dead worker's cache do not wait ten seconds for it.
     maxCachedWorkflows: 0,
-    workflowBundle: { codePath: bundle },
+    ...(only === 'activities' ? { workflowsPath: undefined } : { workflowBundle: { codePath: bundle } }),
   },
 })

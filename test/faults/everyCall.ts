@@ -1,6 +1,7 @@
 /** A whole run, struck at one call, against the same run undisturbed. */
 import { expect } from 'vitest'
 import { createActivities } from '../../activities/index.ts'
+import type { Activities } from '../../workflows/contract.ts'
 import { driveBackfill, terminated } from './driver.ts'
 import { endState } from './endState.ts'
 import { rewrite, type RestoredStore } from './restoredStore.ts'
@@ -18,6 +19,30 @@ export async function stateBefore(restored: RestoredStore): Promise<Struck['stat
     return await endState(store, rewrite.group)
   } finally {
     await close()
+  }
+}
+
+/** How many calls each step of an undisturbed run makes. */
+export async function callsOfSteps(restored: RestoredStore): Promise<Map<string, number>> {
+  const opened = await restored.open()
+  const calls = new Map<string, number>()
+  try {
+    await driveBackfill(
+      () =>
+        new Proxy({} as Activities, {
+          get: (_, name) => async (input: never) => {
+            const strike = new Strike(Infinity, 'refused')
+            const steps = createActivities(strike.lifeOf(opened.store, opened))
+            const answer = await (Reflect.get(steps, name) as (given: never) => Promise<unknown>)(input)
+            calls.set(String(name), strike.calls)
+            return answer
+          },
+        }),
+      rewrite,
+    )
+    return calls
+  } finally {
+    await opened.close()
   }
 }
 

@@ -23,6 +23,8 @@ export interface Faults {
   readonly blows: readonly Blow[]
   /** How much longer a chunk takes. */
   readonly holdMs: number
+  /** What the worker takes, where not both. */
+  readonly only?: 'workflows' | 'activities'
 }
 
 export async function bundledWorkflows(folder: string): Promise<string> {

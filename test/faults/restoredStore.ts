@@ -26,9 +26,11 @@ export interface OpenedStore extends CatalogParts {
   close(): Promise<void>
 }
 
-/** Orders of four days, of which the second and third are published and loaded. */
+export const ordersFolder = (folder: string) => join(folder, 'orders')
+
+/** Orders of three days, of which the second and third are published and loaded. */
 export async function restoredStore(folder: string): Promise<RestoredStore> {
-  const orders = join(folder, 'orders')
+  const orders = ordersFolder(folder)
   await writeOrders(orders, ['2024-01-01', '2024-01-02', '2024-01-03'])
   const config = readConfig(
     {

@@ -1,7 +1,15 @@
 /** A run that dies between any two calls to its file store, catalog or registry ends where an undisturbed one does. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
-import { expectOldOrNew, expectSameEnd, runStruck, stateBefore, type Struck } from './everyCall.ts'
+import {
+  expectJanitorSurvives,
+  expectOldOrNew,
+  expectSameEnd,
+  runStruck,
+  stagedCall,
+  stateBefore,
+  type Struck,
+} from './everyCall.ts'
 import { restoredStore, type RestoredStore } from './restoredStore.ts'
 import { flavours, type Flavour } from './strike.ts'
 
@@ -29,9 +37,9 @@ test('the undisturbed run is worth the comparison', () => {
 
 const seed = Number(process.env['ASOF_TEST_SEED'] ?? Date.now() % 1_000)
 
-/** Spread over the run, at places that the seed decides. */
-function sampled(flavour: Flavour): number[] {
-  const stride = undisturbed.strike.calls / sample
+/** Spread over so many calls, at places that the seed decides. */
+function sampled(flavour: Flavour, calls = undisturbed.strike.calls): number[] {
+  const stride = calls / sample
   const offset = ((seed + 31 * flavours.indexOf(flavour)) % 97) / 97
   return Array.from({ length: sample }, (_, at) => 1 + Math.floor((at + offset) * stride))
 }
@@ -43,5 +51,10 @@ describe(`a blow at one call (ASOF_TEST_SEED=${seed})`, () => {
 
   test.each(flavours)('%s: given up, the janitor leaves the old state or the new one', async (flavour) => {
     await expectOldOrNew(restored, undisturbed, before, sampled(flavour), flavour)
+  })
+
+  test.each(flavours)('%s, to the janitor: begun again, it leaves the same', async (flavour) => {
+    const places = (calls: number) => sampled(flavour, calls)
+    await expectJanitorSurvives(restored, stagedCall(undisturbed), places, flavour)
   })
 })

@@ -2,6 +2,7 @@
 import { expect } from 'vitest'
 import { createActivities } from '../../activities/index.ts'
 import type { Activities } from '../../workflows/contract.ts'
+import { tableRefs } from '../support/published.ts'
 import { driveBackfill, terminated } from './driver.ts'
 import { endState } from './endState.ts'
 import { rewrite, type RestoredStore } from './restoredStore.ts'
@@ -129,4 +130,66 @@ export async function expectSameEnd(
     struck.push(`${run.strike.struck}${run.errors.length === 0 ? ', noticed by nobody' : ''}`)
   }
   return struck
+}
+
+/** Where a run has staged and not published yet: its branch, its files and its row in the registry are left behind. */
+export const stagedCall = ({ strike }: Struck) => Math.round(strike.calls * 0.55)
+
+/** A run is lost once it has staged; the janitor that takes it back is struck, and begins again as Temporal would let it. */
+export async function runJanitorStruck(
+  restored: RestoredStore,
+  lostAt: number,
+  at: number,
+  flavour: Flavour,
+): Promise<Struck> {
+  const opened = await restored.open()
+  const { store, close } = opened
+  try {
+    const lost = new Strike(lostAt, 'dead before')
+    await driveBackfill(() => createActivities(lost.lifeOf(store, opened)), rewrite, terminated)
+    expect((await tableRefs(store, rewrite.group)).length, `lost at call ${lostAt}`).toBe(2)
+    const strike = new Strike(at, flavour)
+    const errors = await sweepUntilDone(() =>
+      createActivities({ ...strike.lifeOf(store, opened), isOpen: () => Promise.resolve(false) }),
+    )
+    const { lostRuns, ...state } = await endState(store, rewrite.group)
+    expect(lostRuns, 'the janitor that was struck has taken the run back').toBe(0)
+    return { strike, errors, state: { lostRuns, ...state } }
+  } finally {
+    await close()
+  }
+}
+
+async function sweepUntilDone(attempt: () => Activities): Promise<string[]> {
+  const errors: string[] = []
+  const { group } = rewrite
+  const steps = ['takeBackLostRuns', 'sweepTable'] as const
+  for (const step of steps) {
+    for (let isDone = false; !isDone;) {
+      try {
+        await attempt()[step]({ group, olderThan: '0s' })
+        isDone = true
+      } catch (error) {
+        errors.push(`${step}: ${String(error)}`)
+        if (errors.length > 3) throw error
+      }
+    }
+  }
+  return errors
+}
+
+/** @returns how many calls the janitor makes when nothing strikes it */
+export async function expectJanitorSurvives(
+  restored: RestoredStore,
+  lostAt: number,
+  places: (calls: number) => readonly number[],
+  flavour: Flavour,
+): Promise<number> {
+  const undisturbed = await runJanitorStruck(restored, lostAt, Infinity, flavour)
+  for (const at of places(undisturbed.strike.calls)) {
+    const { strike, state } = await runJanitorStruck(restored, lostAt, at, flavour)
+    expect(strike.struck).not.toBeNull()
+    expect(state, `the janitor, call ${at}: ${strike.struck}, ${flavour}`).toEqual(undisturbed.state)
+  }
+  return undisturbed.strike.calls
 }

@@ -1,6 +1,14 @@
 /** Every call of a run to its file store, catalog and registry, struck in every way. */
 import { beforeAll, describe, expect, test } from 'vitest'
-import { expectOldOrNew, expectSameEnd, runStruck, stateBefore, type Struck } from '../faults/everyCall.ts'
+import {
+  expectJanitorSurvives,
+  expectOldOrNew,
+  expectSameEnd,
+  runStruck,
+  stagedCall,
+  stateBefore,
+  type Struck,
+} from '../faults/everyCall.ts'
 import { restoredStore, type RestoredStore } from '../faults/restoredStore.ts'
 import { flavours } from '../faults/strike.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
@@ -28,5 +36,10 @@ describe('a blow at every call', () => {
     const ends = await expectOldOrNew(restored, undisturbed, before, calls, flavour)
     console.log(`${flavour}: ${ends.old} times the old state, ${ends.new} times the new one`)
     expect(Math.min(ends.old, ends.new)).toBeGreaterThan(5)
+  })
+
+  test.each(flavours)('%s, to the janitor: begun again, it leaves the same', async (flavour) => {
+    const all = (count: number) => Array.from({ length: count }, (_, at) => at + 1)
+    expect(await expectJanitorSurvives(restored, stagedCall(undisturbed), all, flavour)).toBeGreaterThan(20)
   })
 })

@@ -15,7 +15,9 @@ import type { Blow, Faults } from './killing.ts'
 import { catalogParts } from './restoredStore.ts'
 import { Strike } from './strike.ts'
 
-const { folder, bundle, blows, holdMs, only } = JSON.parse(process.env['ASOF_TEST_FAULTS'] ?? '') as Faults
+const { folder, bundle, blows, holdMs, graceMs, only } = JSON.parse(
+  process.env['ASOF_TEST_FAULTS'] ?? '',
+) as Faults
 const config = readConfig(process.env, process.cwd())
 
 function kill({ step, when }: Blow): void {
@@ -61,6 +63,7 @@ await runWorker(config, {
   options: {
     // Without a cache, so that tasks for a dead worker's cache do not wait ten seconds for it.
     maxCachedWorkflows: 0,
+    ...(graceMs === undefined ? {} : { shutdownGraceTime: graceMs }),
     ...(only === 'activities' ? { workflowsPath: undefined } : { workflowBundle: { codePath: bundle } }),
   },
 })

@@ -23,6 +23,8 @@ export interface Faults {
   readonly blows: readonly Blow[]
   /** How much longer a chunk takes. */
   readonly holdMs: number
+  /** How long a worker that is told to stop lets its steps go on; as in production unless given. */
+  readonly graceMs?: number
   /** What the worker takes, where not both. */
   readonly only?: 'workflows' | 'activities'
 }

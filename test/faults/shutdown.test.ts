@@ -107,3 +107,28 @@ test('SIGTERM while a chunk computes', { timeout: 120_000 }, async () => {
   expect(await orphanFiles(store, group)).toEqual([])
   await store.close()
 })
+
+test('SIGTERM while a chunk takes longer than the grace', { timeout: 120_000 }, async () => {
+  const faults = { folder, bundle: await bundledWorkflows(folder), blows: [] }
+  const handle = await temporal.client.workflow.start('backfill', {
+    taskQueue: config.taskQueue,
+    workflowId: `${config.taskQueue}-longer`,
+    args: [{ group, from: '2024-01-02', to: '2024-03-01', rewrite: true }],
+  })
+  const first = startWorker(config, temporal.address, { ...faults, holdMs: 2_500, graceMs: 300 })
+  while ((await chunks()).length < 1) await sleep(200)
+  await sleep(500)
+  const before = await chunks()
+  first.child.kill('SIGTERM')
+  expect(await first.ended).toBe('exit code 0')
+  expect(await chunks()).toEqual(before)
+
+  const second = startWorker(config, temporal.address, { ...faults, holdMs: 0 })
+  expect(await handle.result()).toMatchObject({ outcome: 'published' })
+  second.child.kill('SIGTERM')
+  expect(await second.ended).toBe('exit code 0')
+  // Only the chunk that was broken off was begun again, and at once.
+  const computed = (await attemptsOf(handle)).filter(({ step }) => step === 'computeChunk')
+  const again = computed.map(({ attempt }) => attempt > 1)
+  expect(again).toEqual(computed.map((_, at) => at === before.length))
+})

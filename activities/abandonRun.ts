@@ -1,27 +1,33 @@
 /** Takes back everything of a run that is not published. Safe to call for a run that never began, and twice. */
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
-import { publishedSnapshots } from './healLedger.ts'
-import { branchOf, dataFolder, deleteBelow, deleteLedgers, runFolder, summaryKeys } from './runFiles.ts'
+import { healLedger } from './healLedger.ts'
+import { branchOf } from './runFiles.ts'
+import { publishedBy, sweepRun } from './sweepRun.ts'
 
 export const abandonRun =
   (deps: ActivityDeps): Activities['abandonRun'] =>
   async ({ runId, group, outcome, reason }) => {
-    const run = await deps.registry.run(runId)
-    if (run === null) return
-    const identifier = { namespace: deps.store, name: group }
-    if (await deps.catalog.tableExists(identifier)) {
-      const table = await deps.catalog.loadTable(identifier)
-      // What failed after the publish (a load, say) does not take the publish back.
-      const isPublished = publishedSnapshots(table).some(({ summary }) => summary[summaryKeys.run] === runId)
-      if (isPublished) {
-        await deps.registry.updateRun(runId, { status: 'published', endedAt: await deps.now(), reason })
-        return
-      }
-      await table.dropBranch(branchOf(runId))
-      await deleteBelow(deps.fileIO, dataFolder(table.location, runId))
-      await deleteBelow(deps.fileIO, runFolder(table.location, runId))
-      await deleteLedgers(deps.fileIO, table.location, runId)
+    const { registry, catalog, store, now } = deps
+    if ((await registry.run(runId)) === null) return
+    const identifier = { namespace: store, name: group }
+    if (!(await catalog.tableExists(identifier))) {
+      await registry.updateRun(runId, { status: outcome, endedAt: await now(), reason })
+      return
     }
-    await deps.registry.updateRun(runId, { status: outcome, endedAt: await deps.now(), reason })
+    const table = await catalog.loadTable(identifier)
+    // Without its branch nobody publishes the run any more, so that the answer holds.
+    await table.dropBranch(branchOf(runId))
+    const published = await publishedBy(table, runId)
+    // What failed after the publish (a load, say) does not take the publish back.
+    if (published !== null) await healLedger(deps, group, table)
+    const isPublished = published !== null || (await registry.publishedRunIds(group)).has(runId)
+    await registry.updateRun(runId, {
+      status: isPublished ? 'published' : outcome,
+      endedAt: await now(),
+      reason,
+      ...(published === null ? {} : { snapshotId: String(published.snapshot.snapshotId) }),
+    })
+    // A run that is published by a snapshot which has expired since keeps its files: the janitor knows which are read.
+    if (published !== null || !isPublished) await sweepRun(deps, table, runId)
   }

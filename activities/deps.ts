@@ -20,4 +20,9 @@ export interface ActivityDeps {
   /** Variables that paths of sources may name, and the folder where relative paths start. */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly baseFolder: string
+  /**
+   * Whether the workflow is still under way in the execution that began with this run, continued ones included; null: in any. Handed
+   * in where a worker runs; the command line has none.
+   */
+  readonly isOpen?: (workflowId: string, firstRunId: string | null) => Promise<boolean>
 }

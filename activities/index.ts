@@ -6,6 +6,7 @@ import type { ActivityDeps } from './deps.ts'
 import { toFailure } from './failures.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { judgeRun } from './judgeRun.ts'
+import { listGroups } from './listGroups.ts'
 import { materializeGroup } from './materializeGroup.ts'
 import { parkRun } from './parkRun.ts'
 import { planBackfill } from './planBackfill.ts'
@@ -13,6 +14,8 @@ import { planRefresh } from './planRefresh.ts'
 import { publishRun } from './publishRun.ts'
 import { recordRun } from './recordRun.ts'
 import { stageRun } from './stageRun.ts'
+import { sweepTable } from './sweepTable.ts'
+import { takeBackLostRuns } from './takeBackLostRuns.ts'
 
 export type { ActivityDeps } from './deps.ts'
 export { compileDefinition, type CompiledDefinition } from './compileDefinition.ts'
@@ -37,6 +40,9 @@ export function createActivities(deps: ActivityDeps): Activities {
     recordRun: translated(beating(recordRun(deps))),
     abandonRun: translated(beating(abandonRun(deps))),
     parkRun: translated(beating(parkRun(deps))),
+    listGroups: translated(beating(listGroups(deps))),
+    takeBackLostRuns: translated(beating(takeBackLostRuns(deps))),
+    sweepTable: translated(beating(sweepTable(deps))),
   }
 }
 

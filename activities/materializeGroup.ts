@@ -73,6 +73,9 @@ async function loadStore(
   const finish = async (loadedAtMs: number) =>
     store.finishLoad(bound.group.id, { snapshotId: String(snapshot.snapshotId), order, loadedAtMs })
   if (since?.snapshotId === snapshot.snapshotId) {
+    // The load before may have died once it was complete; its mark still says when that was.
+    const complete = (await store.readCard(bound.group.id))?.complete ?? null
+    if (complete !== null) await noteFirstLoads(deps, load, null, complete.loadedAtMs)
     // Nothing new is a load too: the values are as fresh as they can be.
     await finish(await deps.now())
     return { entities: 0, tombstones: 0, considered: 0 }
@@ -141,23 +144,28 @@ async function buryUnknown(
   for await (const rows of onlineRowsOf(connection, gone, bound, batchRows)) await write(rows)
 }
 
-/** A run's rows are known from the moment of their first load (rule 5): one small file each, written once. */
+/**
+ * A run's rows are known from the moment of their first load (rule 5): one small file each, written once. Oldest first,
+ * so that where one is there, all before it are.
+ */
 async function noteFirstLoads(
   { fileIO }: ActivityDeps,
   { store, table }: StoreLoad,
   since: Snapshot | null,
   loadedAtMs: number,
 ): Promise<void> {
+  const runIds: string[] = []
   for (const { snapshotId, summary } of publishedSnapshots(table)) {
-    if (snapshotId === since?.snapshotId) return
+    if (snapshotId === since?.snapshotId) break
     const runId = summary[summaryKeys.run]
     if (runId === undefined) continue
-    const loadedAt = new Date(loadedAtMs).toISOString()
-    await writeOnce(fileIO, loadPathOf(table.location, runId, store.name), {
-      runId,
-      store: store.name,
-      loadedAt,
-    })
+    if (await fileIO.exists(loadPathOf(table.location, runId, store.name))) break
+    runIds.push(runId)
+  }
+  const loadedAt = new Date(loadedAtMs).toISOString()
+  for (const runId of runIds.reverse()) {
+    const path = loadPathOf(table.location, runId, store.name)
+    await writeOnce(fileIO, path, { runId, store: store.name, loadedAt })
   }
 }
 

@@ -1,54 +1,40 @@
 /** Closes a run that ended well, and sweeps what its failed attempts and earlier plans left behind. */
-import { planScan, type Table } from '../iceberg/index.ts'
+import type { Table } from '../iceberg/index.ts'
 import { formatInstant } from '../model/index.ts'
 import type { Activities } from '../workflows/contract.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
-import {
-  branchOf,
-  chunkFilesOf,
-  dataFolder,
-  deleteBelow,
-  deleteLedgers,
-  readJsonFile,
-  runFolder,
-  summaryKeys,
-  type RunPlan,
-} from './runFiles.ts'
+import { chunkFilesOf, readJsonFile, type RunPlan } from './runFiles.ts'
+import { publishedBy, sweepRun } from './sweepRun.ts'
 
 export const recordRun =
   (deps: ActivityDeps): Activities['recordRun'] =>
   async ({ group: id, runId, planPath, outcome, published }) => {
     const { table } = await groupOf(deps, id)
-    const own =
-      published === undefined ? [] : await publishedFiles(table, runId, BigInt(published.snapshotId))
+    // An attempt that closed the run may have swept some of what its figures are counted from.
+    if ((await deps.registry.run(runId))?.status !== outcome) {
+      const plan = await planOf(deps, planPath)
+      const reasons = plan === null ? [] : await reasonsOf(deps, plan, planPath)
+      // Nothing had changed: that the sources were read again is all there is to keep.
+      if (plan !== null && published === undefined) await deps.registry.noteRead(id, plan.reread, plan.readAt)
+      await deps.registry.updateRun(runId, {
+        status: outcome,
+        endedAt: await deps.now(),
+        rows: published === undefined ? null : await computedRows(table, runId),
+        snapshotId: published?.snapshotId ?? null,
+        ...(reasons.length === 0 ? {} : { reason: reasons.join(' ') }),
+      })
+    }
     // A run that was staged, then overtaken, and then found nothing missing any more still has its branch.
-    await table.dropBranch(branchOf(runId))
-    await deleteBelow(
-      deps.fileIO,
-      dataFolder(table.location, runId),
-      new Set(own.map(({ filePath }) => filePath)),
-    )
-    const plan = await planOf(deps, planPath)
-    const reasons = plan === null ? [] : await reasonsOf(deps, plan, planPath)
-    // Nothing had changed: that the sources were read again is all there is to keep.
-    if (plan !== null && published === undefined) await deps.registry.noteRead(id, plan.reread, plan.readAt)
-    await deleteBelow(deps.fileIO, runFolder(table.location, runId))
-    const ledger = published && table.snapshot(BigInt(published.snapshotId))?.summary[summaryKeys.ledger]
-    await deleteLedgers(deps.fileIO, table.location, runId, ledger)
-    // Rows of neighbouring intervals that were only carried into new files are not the run's.
-    const computed = own.filter(({ filePath }) => !filePath.includes('/edge-'))
-    await deps.registry.updateRun(runId, {
-      status: outcome,
-      endedAt: await deps.now(),
-      rows:
-        published === undefined
-          ? null
-          : computed.reduce((sum, { recordCount }) => sum + Number(recordCount), 0),
-      snapshotId: published?.snapshotId ?? null,
-      ...(reasons.length === 0 ? {} : { reason: reasons.join(' ') }),
-    })
+    await sweepRun(deps, table, runId)
   }
+
+/** Rows of neighbouring intervals that were only carried into new files are not the run's. */
+async function computedRows(table: Table, runId: string): Promise<number> {
+  const published = await publishedBy(table, runId)
+  const computed = published?.files.filter(({ filePath }) => !filePath.includes('/edge-')) ?? []
+  return computed.reduce((sum, { recordCount }) => sum + Number(recordCount), 0)
+}
 
 /** Null where an attempt before this one has swept it. */
 async function planOf({ fileIO }: ActivityDeps, planPath: string): Promise<RunPlan | null> {
@@ -71,9 +57,4 @@ async function reasonsOf({ fileIO }: ActivityDeps, plan: RunPlan, planPath: stri
           `${vanished} published rows are not computed any more: the source lost events. They stay as they were served; \`asof backfill ${plan.group} --from ${formatInstant(first.from)} --to ${formatInstant(last.to)} --rewrite\` makes history anew.`,
         ]),
   ]
-}
-
-async function publishedFiles(table: Table, runId: string, snapshotId: bigint) {
-  const { files } = await planScan(table, { snapshotId })
-  return files.filter(({ filePath }) => filePath.startsWith(`${dataFolder(table.location, runId)}/`))
 }

@@ -129,28 +129,40 @@ export async function readJsonFile<T>(fileIO: FileIO, location: string): Promise
   return parseJson(new TextDecoder().decode(await fileIO.read(location))) as T
 }
 
-/** Deletes the ledger files of a run's plans, except the published one's. */
+/** The run that a ledger file is of; null for a file that no run wrote. */
+export const runOfLedger = (location: string): string | null =>
+  /\/ledger\/([^/]+)-[^/-]+\.json$/.exec(location)?.[1] ?? null
+
+/** Deletes the ledger files of a run's plans, except the published one's. Returns how many. */
 export async function deleteLedgers(
   fileIO: FileIO,
   tableLocation: string,
   runId: string,
   published?: string,
-): Promise<void> {
+): Promise<number> {
+  let deleted = 0
   for await (const location of fileIO.list(`${tableLocation}/ledger`)) {
     const isOwn = location.startsWith(ledgerPrefixOf(tableLocation, runId))
-    if (isOwn && location !== published) await fileIO.delete(location)
+    if (!isOwn || location === published) continue
+    await fileIO.delete(location)
+    deleted += 1
   }
+  return deleted
 }
 
-/** Deletes everything below a folder, except what `keep` holds. */
+/** Deletes everything below a folder, except what is to be kept. Returns how many files. */
 export async function deleteBelow(
   fileIO: FileIO,
   folder: string,
-  keep: ReadonlySet<string> = new Set(),
-): Promise<void> {
+  keeps: (location: string) => boolean = () => false,
+): Promise<number> {
+  let deleted = 0
   for await (const location of fileIO.list(folder)) {
-    if (!keep.has(location)) await fileIO.delete(location)
+    if (keeps(location)) continue
+    await fileIO.delete(location)
+    deleted += 1
   }
+  return deleted
 }
 
 /** What the chunks of a plan brought, as far as their files are there. */

@@ -2,7 +2,7 @@
  * A table's metadata file (version 2): its form, how it is read and written, and the first one of a new table.
  *
  * In memory it is the file's own JSON, with snapshot ids and sequence numbers as bigints; what this module does not
- * know (statistics files, for instance) is kept as it is. It changes by updates only, see metadataUpdates.ts.
+ * know (what is in statistics files, for instance) is kept as it is. It changes by updates only, see metadataUpdates.ts.
  */
 import { randomUUID } from 'node:crypto'
 import { Corrupt, Unsupported } from './errors.ts'
@@ -58,6 +58,15 @@ export interface TableMetadata {
   readonly 'snapshot-log': readonly { readonly 'timestamp-ms': number; readonly 'snapshot-id': bigint }[]
   /** Earlier metadata files, oldest first. */
   readonly 'metadata-log': readonly { readonly 'timestamp-ms': number; readonly 'metadata-file': string }[]
+  /** Written by other engines, and kept as they are. */
+  readonly statistics?: readonly StatisticsFile[] | null
+  readonly 'partition-statistics'?: readonly StatisticsFile[] | null
+}
+
+/** What is known here of a file with figures of one snapshot; the rest of its entry is kept as it is. */
+export interface StatisticsFile {
+  readonly 'snapshot-id': number | bigint
+  readonly 'statistics-path': string
 }
 
 export interface NewTable {

@@ -180,7 +180,10 @@ function removeRef(metadata: TableMetadata, name: string): TableMetadata {
   return { ...changed, 'current-snapshot-id': undefined, 'snapshot-log': [] }
 }
 
-/** The log of `main` starts after the last entry whose snapshot is gone: what is left of it has no holes. */
+/**
+ * The log of `main` starts after the last entry whose snapshot is gone: what is left of it has no holes. Statistics of
+ * a snapshot go with it.
+ */
 function removeSnapshots(metadata: TableMetadata, ids: ReadonlySet<bigint>): TableMetadata {
   const held = Object.entries(metadata.refs).find(([, ref]) => ids.has(ref['snapshot-id']))
   if (held) {
@@ -194,7 +197,17 @@ function removeSnapshots(metadata: TableMetadata, ids: ReadonlySet<bigint>): Tab
     ...metadata,
     snapshots: metadata.snapshots.filter((snapshot) => !ids.has(snapshot['snapshot-id'])),
     'snapshot-log': log.slice(lastGone + 1),
+    ...statisticsWithout(metadata, ids),
   }
+}
+
+/** Only what the table has: a table without statistics gets no empty lists. */
+function statisticsWithout(metadata: TableMetadata, ids: ReadonlySet<bigint>): Partial<TableMetadata> {
+  const kept = (['statistics', 'partition-statistics'] as const).flatMap((key) => {
+    const files = metadata[key]
+    return files ? [[key, files.filter((file) => !ids.has(BigInt(file['snapshot-id'])))] as const] : []
+  })
+  return Object.fromEntries(kept)
 }
 
 /** How many earlier metadata files are kept, where the table does not say so itself. */

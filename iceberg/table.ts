@@ -29,6 +29,7 @@ import type { NewManifest } from './manifest.ts'
 import { hasLiveFiles, readManifestList, type ManifestFile } from './manifestList.ts'
 import { mainBranch, type TableMetadata } from './metadata.ts'
 import { snapshotIdOf } from './metadataUpdates.ts'
+import { removeSnapshots, unreachableSnapshots } from './removeUnreachable.ts'
 import { RangeReplacement, type Replacement } from './replaceRanges.ts'
 import type { Column } from './schema.ts'
 import { findSnapshot, lineOf, newSnapshotId, snapshotOf, type Snapshot } from './snapshot.ts'
@@ -208,6 +209,21 @@ export class Table {
   async publish(publish: Publish): Promise<Snapshot> {
     const metadata = await this.#commit((newest) => publishBranch(newest, publish))
     return snapshotThere(metadata, publish.expectBranch)
+  }
+
+  /**
+   * Removes, in one commit, the snapshots that no branch or tag leads to. Their files stay for a sweep (`sweepMetadata`).
+   * @param committedBefore milliseconds since the epoch on the catalog's clock; younger snapshots stay
+   * @returns how many were removed
+   */
+  async removeUnreachable({ committedBefore = Infinity } = {}): Promise<number> {
+    let removed = 0
+    await this.#commit((metadata) => {
+      const ids = unreachableSnapshots(metadata, committedBefore)
+      removed = ids.length
+      return removeSnapshots(metadata, ids)
+    })
+    return removed
   }
 
   async #commitSnapshot(

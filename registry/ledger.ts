@@ -12,7 +12,7 @@ import type { RegistryTables } from './tables.ts'
 
 type LedgerMemory = Pick<
   Registry,
-  'recordPublished' | 'published' | 'ledgerSummary' | 'unsettled' | 'noteRead'
+  'recordPublished' | 'published' | 'ledgerSummary' | 'publishedRunIds' | 'unsettled' | 'noteRead'
 >
 
 /** Two parameters a range; SQLite takes 32,766 in a statement. */
@@ -57,6 +57,15 @@ export function ledgerMemory(db: Kysely<RegistryTables>): LedgerMemory {
         first: readNullableInteger(first, 'asof_intervals.interval_end'),
         last: readNullableInteger(last, 'asof_intervals.interval_end'),
       }
+    },
+    publishedRunIds: async (group) => {
+      const rows = await db
+        .selectFrom('asof_intervals')
+        .select('run_id')
+        .distinct()
+        .where('group_id', '=', group)
+        .execute()
+      return new Set(rows.map(({ run_id }) => run_id))
     },
     unsettled: async (group, latenessMs) => {
       const rows = await db

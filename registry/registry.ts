@@ -143,7 +143,8 @@ export interface Registry {
   /** The intervals that waiting runs of a group hold, other than this one. */
   heldIntervals(group: string, exceptRunId: string): Promise<IntervalRange[]>
   run(runId: string): Promise<Run | null>
-  runs(filter?: { group?: string; limit?: number }): Promise<Run[]>
+  /** Newest first, a hundred unless asked otherwise. */
+  runs(filter?: { group?: string; statuses?: readonly RunStatus[]; limit?: number }): Promise<Run[]>
 
   saveGateReports(runId: string, reports: readonly GateReport[], at: EpochMs): Promise<void>
   gateReports(runId: string): Promise<GateReport[]>
@@ -170,6 +171,8 @@ export interface Registry {
   goLive(group: string, end: EpochMs): Promise<EpochMs>
   /** A created timestamp for a computation: now, or just after the one before it where that is not later. */
   nextCreated(group: string, nowMs: EpochMs): Promise<EpochMs>
+  /** Runs that wrote an interval last. */
+  publishedRunIds(group: string): Promise<Set<string>>
   /** Notes that the ledger has everything up to this sequence number. */
   noteHealed(group: string, sequenceNumber: number): Promise<void>
 

@@ -55,17 +55,16 @@ export function runMemory(db: Kysely<RegistryTables>): RunMemory {
       const row = await db.selectFrom('asof_runs').selectAll().where('run_id', '=', runId).executeTakeFirst()
       return row ? runOf(row) : null
     },
-    runs: async ({ group, limit = defaultLimit } = {}) => {
-      const newestFirst = db
+    runs: async ({ group, statuses, limit = defaultLimit } = {}) => {
+      let newestFirst = db
         .selectFrom('asof_runs')
         .selectAll()
         .orderBy('started_at', 'desc')
         .orderBy('run_id')
         .limit(limit)
-      const rows = await (
-        group === undefined ? newestFirst : newestFirst.where('group_id', '=', group)
-      ).execute()
-      return rows.map(runOf)
+      if (group !== undefined) newestFirst = newestFirst.where('group_id', '=', group)
+      if (statuses !== undefined) newestFirst = newestFirst.where('status', 'in', statuses)
+      return (await newestFirst.execute()).map(runOf)
     },
   }
 }

@@ -10,6 +10,7 @@ import { dev } from './commands/dev.ts'
 import { doctor } from './commands/doctor.ts'
 import { get } from './commands/get.ts'
 import { init } from './commands/init.ts'
+import { janitor } from './commands/janitor.ts'
 import { materialize } from './commands/materialize.ts'
 import { plan } from './commands/plan.ts'
 import { refresh } from './commands/refresh.ts'
@@ -19,6 +20,7 @@ import { show } from './commands/show.ts'
 import { status } from './commands/status.ts'
 import { stop } from './commands/stop.ts'
 import { demo } from './demo/demo.ts'
+import { janitorAge } from '../workflows/names.ts'
 import { exitCodeOf, exitCodes, type Format } from './output.ts'
 
 const program = new Command('asof')
@@ -124,6 +126,14 @@ command('materialize <group>', 'load the newest published values into the online
   .action(
     calling((config, group: string, { full, output }: Given & { full: boolean }) =>
       materialize(config, group, full, output),
+    ),
+  )
+command('janitor [group]', 'end runs whose workflow is gone, and sweep what nothing refers to any more')
+  .option('--older-than <age>', 'how old that must be, such as 6h', janitorAge)
+  .addOption(format())
+  .action(
+    calling((config, group: string | undefined, { olderThan, output }: Given & { olderThan: string }) =>
+      janitor(config, { ...(group === undefined ? {} : { group }), olderThan }, output),
     ),
   )
 command('get <group> <entities...>', 'read online values, as the reader serves them')

@@ -120,7 +120,8 @@ function runs({ pid, command }: StackProcess): boolean {
 
 async function endProcess(ours: StackProcess | undefined): Promise<void> {
   if (ours === undefined) return
-  for (const [signal, patienceMs] of [['SIGTERM', 15_000] as const, ['SIGKILL', 5_000] as const]) {
+  // The worker lets its steps go on for half a minute, and is not killed before that is over.
+  for (const [signal, patienceMs] of [['SIGTERM', 35_000] as const, ['SIGKILL', 5_000] as const]) {
     if (!runs(ours)) return
     process.kill(ours.pid, signal)
     for (let waited = 0; waited < patienceMs && runs(ours); waited += 50) await sleep(50)

@@ -6,11 +6,13 @@ import { InputError, UnavailableError } from '../model/index.ts'
 import type { Config } from '../worker/config.ts'
 import { clientDataConverter } from '../worker/payloadGuard.ts'
 import type { backfill } from '../workflows/backfill.ts'
-import type { BackfillInput, MaterializeInput, RefreshInput } from '../workflows/contract.ts'
+import type { BackfillInput, JanitorInput, MaterializeInput, RefreshInput } from '../workflows/contract.ts'
+import type { janitor } from '../workflows/janitor.ts'
 import type { materialize } from '../workflows/materialize.ts'
 import {
   backfillWorkflowId,
   failureTypes,
+  janitorWorkflowId,
   materializeWorkflowId,
   refreshWorkflowId,
 } from '../workflows/names.ts'
@@ -71,6 +73,19 @@ export function startMaterialize(
   return client.workflow.start<typeof materialize>('materialize', {
     taskQueue: config.taskQueue,
     workflowId: materializeWorkflowId(input.group),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    args: [input],
+  })
+}
+
+export function startJanitor(
+  client: Client,
+  config: Config,
+  input: JanitorInput,
+): Promise<WorkflowHandle<typeof janitor>> {
+  return client.workflow.start<typeof janitor>('janitor', {
+    taskQueue: config.taskQueue,
+    workflowId: janitorWorkflowId(input.group),
     workflowIdConflictPolicy: 'USE_EXISTING',
     args: [input],
   })

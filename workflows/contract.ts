@@ -109,6 +109,23 @@ export interface MaterializedGroup {
   considered: number
 }
 
+export interface JanitorInput {
+  /** One group in place of all. */
+  group?: string
+  /** How old what nothing refers to must be, such as `6h`; a day unless given. No commit may take that long. */
+  olderThan?: string
+}
+
+/** What the janitor did in one group. */
+export interface SweptGroup {
+  group: string
+  /** Runs that were ended because their workflow was not open any more. */
+  runs: number
+  branches: number
+  snapshots: number
+  files: number
+}
+
 export interface Activities {
   /** Reads definitions, registry and ledger; decides what to compute; writes the plan file; opens the run. */
   planBackfill(
@@ -146,4 +163,10 @@ export interface Activities {
   }): Promise<void>
   /** Says in the registry that a gate holds the run, and which workflow waits for the decision. */
   parkRun(input: RunRef & { workflowId: string }): Promise<void>
+  /** The registered groups, or the asked one. */
+  listGroups(input: { group?: string; olderThan: string }): Promise<string[]>
+  /** Takes back the runs of a group whose workflow is not open any more; closes those that are published. */
+  takeBackLostRuns(input: { group: string }): Promise<{ runs: number }>
+  /** Sweeps branches and files that belong to no open run and no published snapshot, and snapshots that nothing leads to. */
+  sweepTable(input: { group: string; olderThan: string }): Promise<Omit<SweptGroup, 'group' | 'runs'>>
 }

@@ -3,7 +3,7 @@
  * Only the shape is judged here; whether the group exists and the range is due is the first activity's to say.
  */
 import { ApplicationFailure } from '@temporalio/workflow'
-import type { BackfillInput, MaterializeInput, RefreshInput } from './contract.ts'
+import type { BackfillInput, JanitorInput, MaterializeInput, RefreshInput } from './contract.ts'
 import { failureTypes } from './names.ts'
 
 /** A search attribute of more than 2 KiB ends a workflow without a word of ours. */
@@ -12,6 +12,7 @@ const longestText = 500
 type FieldType = 'string' | 'boolean'
 
 const backfillExample = '{"group": "airport_delays_v1", "from": "2001-01-08", "to": "2001-07-01"}'
+const janitorExample = '{} or {"group": "airport_delays_v1", "olderThan": "1d"}'
 const materializeExample = '{"group": "airport_delays_v1"}'
 
 export function checkBackfillInput(input: unknown): BackfillInput {
@@ -28,6 +29,11 @@ export function checkRefreshInput(input: unknown): RefreshInput {
 export function checkMaterializeInput(input: unknown): MaterializeInput {
   checkFields(input, { group: 'string', full: 'boolean' }, ['group'], 'materialize', materializeExample)
   return input as MaterializeInput
+}
+
+export function checkJanitorInput(input: unknown): JanitorInput {
+  checkFields(input, { group: 'string', olderThan: 'string' }, [], 'janitor', janitorExample)
+  return input as JanitorInput
 }
 
 function checkFields(

@@ -53,3 +53,11 @@ export function parkedWorkflowId(group: string, runId: string): string {
 export function materializeWorkflowId(group: string): string {
   return `materialize/${group}`
 }
+
+/** One janitor at a time for a group, and one for all of them; they may run beside each other. */
+export function janitorWorkflowId(group?: string): string {
+  return group === undefined ? 'janitor' : `janitor/${group}`
+}
+
+/** How old what nothing refers to must be before the janitor deletes it: no commit takes that long. */
+export const janitorAge = '1d'

@@ -9,7 +9,15 @@ const nonRetryableErrorTypes = Object.values(failureTypes)
 export const control = proxyActivities<
   Pick<
     Activities,
-    'planBackfill' | 'planRefresh' | 'stageRun' | 'publishRun' | 'recordRun' | 'abandonRun' | 'parkRun'
+    | 'planBackfill'
+    | 'planRefresh'
+    | 'stageRun'
+    | 'publishRun'
+    | 'recordRun'
+    | 'abandonRun'
+    | 'parkRun'
+    | 'listGroups'
+    | 'takeBackLostRuns'
   >
 >({
   startToCloseTimeout: '10 minutes',
@@ -23,7 +31,7 @@ export const control = proxyActivities<
 })
 
 /** Long steps over rows. They heartbeat, so that a worker that died is noticed within a minute. */
-export const compute = proxyActivities<Pick<Activities, 'computeChunk' | 'judgeRun'>>({
+export const compute = proxyActivities<Pick<Activities, 'computeChunk' | 'judgeRun' | 'sweepTable'>>({
   startToCloseTimeout: '6 hours',
   heartbeatTimeout: '1 minute',
   retry: {

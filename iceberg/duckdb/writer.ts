@@ -6,8 +6,9 @@
  * A COPY that fails can leave a file that looks complete: give every attempt a directory of its own.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { makeFolder } from '../fileio/makeFolder.ts'
 import { duckdbType, fieldIds, fieldNamed } from '../schema.ts'
 import { InvalidInput } from '../singleValue.ts'
 import type { DataFile, PartitionSpec, Schema } from '../types.ts'
@@ -43,7 +44,7 @@ export async function writeDataFiles(
 ): Promise<DataFile[]> {
   const { schema, spec, relation, directory, localPath, fileNamePrefix = randomUUID() } = options
   await checkColumns(connection, schema, relation)
-  await mkdir(localPath(directory), { recursive: true })
+  await makeFolder(localPath(directory))
   const casts = schema.fields.map(
     ({ name, type }) => `CAST(${quoteIdentifier(name)} AS ${duckdbType(type)}) AS ${quoteIdentifier(name)}`,
   )

@@ -20,6 +20,14 @@ export interface FileIO {
   delete(location: string): Promise<void>
   /** Locations of all files below a folder, at any depth, written as the folder is; none where it is missing. */
   list(folder: string): AsyncIterable<string>
+  /** As `list`, with when each file was written; one that goes away meanwhile may be left out. */
+  listWithTimes(folder: string): AsyncIterable<ListedFile>
   /** What DuckDB opens for a location. */
   localPath(location: string): string
+}
+
+export interface ListedFile {
+  readonly location: string
+  /** By the file store's own clock, in milliseconds since the epoch. */
+  readonly modifiedMs: number
 }

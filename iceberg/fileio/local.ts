@@ -1,9 +1,11 @@
 /** Files of this machine: `file:///x`, `file:/x` (as Spark writes it) and `/x` are the same file. */
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, opendir, readFile, rm, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { link, open, opendir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { FileExists, NoSuchFile, Unsupported } from '../errors.ts'
-import type { FileIO } from './fileio.ts'
+import type { FileIO, ListedFile } from './fileio.ts'
+import { makeFolder } from './makeFolder.ts'
 
 export function localFileIO(): FileIO {
   return {
@@ -13,6 +15,7 @@ export function localFileIO(): FileIO {
     size: async (location) => (await missingNamed(location, () => stat(pathOf(location)))).size,
     delete: (location) => rm(pathOf(location), { force: true }),
     list: (folder) => filesBelow(folder.replace(/\/+$/, '')),
+    listWithTimes: (folder) => timedFilesBelow(folder.replace(/\/+$/, '')),
     localPath: pathOf,
   }
 }
@@ -33,7 +36,7 @@ async function writeExclusive(location: string, bytes: Uint8Array): Promise<void
   const path = pathOf(location)
   const folder = dirname(path)
   const temporary = `${path}.${randomUUID()}.tmp`
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   try {
     await writeDurably(temporary, bytes)
     await link(temporary, path)
@@ -81,7 +84,14 @@ async function* filesBelow(folder: string): AsyncGenerator<string> {
   }
 }
 
-function statOf(location: string): Promise<object | null> {
+async function* timedFilesBelow(folder: string): AsyncGenerator<ListedFile> {
+  for await (const location of filesBelow(folder)) {
+    const found = await statOf(location)
+    if (found !== null) yield { location, modifiedMs: found.mtimeMs }
+  }
+}
+
+function statOf(location: string): Promise<Stats | null> {
   return stat(pathOf(location)).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
     throw error

@@ -29,6 +29,9 @@ const running = await runStore(
 )
 const { client, taskQueue, store } = running
 
+/** Without names all histories are recorded, with names only those. */
+const wanted = process.argv.slice(2)
+
 /** Nothing of the machine that recorded it stays in a history; a replay reads none of it. */
 function scrubbed(history: string): string {
   const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -43,6 +46,7 @@ async function record(name: string, type: string, input: object, meanwhile?: (ha
 }
 
 async function keep(name: string, handle: WorkflowHandle) {
+  if (wanted.length > 0 && !wanted.includes(name)) return
   const text = scrubbed(historyToJSON(await handle.fetchHistory()))
   writeFileSync(new URL(`${name}.json`, import.meta.url), `${text}\n`)
   console.log(`${name}: ${text.length} characters`)
@@ -82,6 +86,7 @@ try {
   await decide({ decision: 'override', name: 'Ada', reason: 'right prices' })(parked)
   await parked.result()
   await keep('parked-overridden', parked)
+  await record('janitor', 'janitor', { olderThan: '0s' })
 } finally {
   await running.stop()
   await temporal.teardown()

@@ -82,7 +82,7 @@ describe('a metadata file', () => {
   })
 
   test('keeps snapshot ids beyond 2^53, and what it does not know', () => {
-    const extended = { ...published, statistics: [{ 'snapshot-id': big, path: 'x' }] }
+    const extended = { ...published, statistics: [{ 'snapshot-id': big, 'statistics-path': 'x' }] }
     const text = stringifyTableMetadata(extended)
     expect(text).toContain(`"current-snapshot-id":${big},`)
     expect(reread(extended)).toEqual(extended)

@@ -12,6 +12,7 @@ import { localFileIO } from '../../iceberg/fileio/local.ts'
 import type { Filter } from '../../iceberg/mightMatch.ts'
 import { icebergSchema } from '../../iceberg/schema.ts'
 import { encodeBound } from '../../iceberg/singleValue.ts'
+import { sweepMetadata } from '../../iceberg/sweepMetadata.ts'
 import type { Table } from '../../iceberg/table.ts'
 import type { DataFile, PartitionSpec, Schema } from '../../iceberg/types.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
@@ -352,6 +353,24 @@ describe('we read what PyIceberg writes', () => {
     await python.append({ table: 'flights.shared', ref: 'run_2', rows: [row('BOS', 3, 1, 1n)] })
     await table.refresh()
     expect(await compare(table, 'run_2', fewFilters)).toEqual([])
+    expect(await compare(table, 'main', fewFilters)).toEqual([])
+  })
+
+  test('a table from which snapshots that nothing leads to were removed, and their files swept', async () => {
+    const table = await createTable('swept')
+    await append(table, hourly(0, 30))
+    await table.createBranch('run_1', { from: table.ref('main') })
+    await table.append({ ref: 'run_1', files: [] })
+    await append(table, hourly(30, 60))
+    await table.dropBranch('run_1')
+    expect(await table.removeUnreachable()).toBe(1)
+    expect(await sweepMetadata(table, Date.now() + 1_000)).toBe(1)
+    expect(await compare(table, 'main', fewFilters)).toEqual([])
+    const { snapshots, history, current } = await python.refs({ table: 'flights.swept' })
+    expect(snapshots.map(({ id }) => id)).toEqual(table.snapshots().map(({ snapshotId }) => `${snapshotId}`))
+    expect([history.length, current]).toEqual([2, `${table.ref('main')}`])
+    await python.append({ table: 'flights.swept', rows: [row('BOS', 3, 1, 1n)] })
+    await table.refresh()
     expect(await compare(table, 'main', fewFilters)).toEqual([])
   })
 

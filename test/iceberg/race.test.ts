@@ -4,7 +4,10 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { planScan } from '../../iceberg/scan.ts'
+import type { Snapshot } from '../../iceberg/snapshot.ts'
+import { sweepMetadata } from '../../iceberg/sweepMetadata.ts'
 import type { Table } from '../../iceberg/table.ts'
+import { days, type Meaning } from './mixedCommits.ts'
 import { dayFile, manifestsOf, namesOf, openTestCatalog, type TestCatalog } from './testCatalog.ts'
 
 let lake: TestCatalog
@@ -89,4 +92,49 @@ test('four processes publish: one does, the others are refused because main has 
   await table.refresh()
   expect(table.ancestorsOf('main')).toHaveLength(2)
   expect(table.refs()).toHaveLength(names.length)
+})
+
+/** The files of each day, after a line of snapshots has done to them what it says. */
+function replayed(line: readonly Snapshot[]): string[][] {
+  let model: Meaning[] = []
+  return line.map(({ summary }) => {
+    const meaning = JSON.parse(summary['meaning'] ?? '') as Meaning
+    const { replaces } = meaning
+    const isReplaced = (of: number) => replaces !== null && replaces.first <= of && of <= replaces.last
+    model = [...model.filter((there) => !isReplaced(there.day)), meaning]
+    return model.map(({ file }) => file).sort()
+  })
+}
+
+/** Of a table that several processes changed at once. */
+async function expectSerialOrder(base: Snapshot, said: readonly string[]): Promise<void> {
+  const reports = said.map((text) => JSON.parse(text) as { done: string[]; conflicts: number })
+  expect(
+    reports.reduce((sum, { conflicts }) => sum + conflicts, 0),
+    'nobody was ever second: this was no race',
+  ).toBeGreaterThan(0)
+  await table.refresh()
+  const line = table
+    .ancestorsOf('main')
+    .reverse()
+    .filter(({ snapshotId }) => snapshotId !== base.snapshotId)
+  const landed = line.map(({ summary }) => (JSON.parse(summary['meaning'] ?? '') as Meaning).file)
+  expect([...landed].sort()).toEqual(reports.flatMap(({ done }) => done).sort())
+  for (const [at, expected] of replayed(line).entries()) {
+    const snapshotId = line[at]?.snapshotId ?? 0n
+    const files = namesOf((await planScan(table, { snapshotId })).files).filter((name) => name !== 'base')
+    expect(files, `after ${landed[at]}, commit ${at + 1} of ${line.length}`).toEqual(expected)
+  }
+  expect(table.refs().map(({ name }) => name)).toEqual(['main'])
+}
+
+test.each([2, 4])('%i processes append, replace and publish: one serial order explains it', async (count) => {
+  const seed = Number(process.env['ASOF_TEST_SEED'] ?? Date.now() % 100_000)
+  console.log(`ASOF_TEST_SEED=${seed}`)
+  const base = await table.append({ ref: 'main', files: [dayFile('base', days)] })
+  const tasks = names.slice(0, count).map((name, at) => [name, 'mixed', String(seed + at), '12'])
+  await expectSerialOrder(base, await race(tasks))
+  await table.removeUnreachable()
+  await sweepMetadata(table, Date.now() + 1_000)
+  await expectNoOrphans()
 })

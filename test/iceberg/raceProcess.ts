@@ -3,12 +3,14 @@
  *
  *     node --import tsx raceProcess.ts <home> <name> append <ref> <count>
  *     node --import tsx raceProcess.ts <home> <name> publish
+ *     node --import tsx raceProcess.ts <home> <name> mixed <seed> <count>
  */
 import { CommitConflict } from '../../iceberg/errors.ts'
+import { mixedCommits } from './mixedCommits.ts'
 import { dayFile, openCatalogAt } from './testCatalog.ts'
 
 const [home = '', name = '', task, ref = 'main', count = '0'] = process.argv.slice(2)
-const { db, catalog } = await openCatalogAt(home)
+const { db, catalog, fileIO } = await openCatalogAt(home)
 const table = await catalog.loadTable({ namespace: 'lake', name: 't' })
 
 async function append(): Promise<string> {
@@ -32,8 +34,16 @@ async function stageAndPublish(): Promise<string> {
   }
 }
 
+/** What it did and how often another one was first, as JSON. */
+async function mixed(): Promise<string> {
+  const { done, conflicts } = await mixedCommits(catalog, fileIO, name, Number(ref), Number(count))
+  return JSON.stringify({ done, conflicts })
+}
+
+const tasks: Readonly<Record<string, () => Promise<string>>> = { append, publish: stageAndPublish, mixed }
+
 process.once('message', () => {
-  void (task === 'append' ? append() : stageAndPublish()).then(async (outcome) => {
+  void tasks[task ?? '']?.().then(async (outcome) => {
     await db.destroy()
     process.send?.(outcome, () => process.disconnect())
   })

@@ -405,6 +405,7 @@ describe('the ledger', () => {
     for (const one of [entry({}), correction, entry({}), correction]) await registry.recordPublished(one)
     const rows = await registry.published('delays_v1', all)
     expect(rows.map(({ runId }) => runId)).toEqual(['r1', 'r1', 'r2'])
+    expect(await registry.publishedRunIds('delays_v1')).toEqual(new Set(['r1', 'r2']))
     expect(await registry.unsettled('delays_v1', 6 * hour)).toEqual([])
   })
 

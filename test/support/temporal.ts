@@ -7,6 +7,7 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from '../../activities/index.ts'
 import { findTemporal } from '../../scripts/tools.mjs'
 import { openStore, type Store } from '../../worker/openStore.ts'
+import { openWorkflows } from '../../worker/openWorkflows.ts'
 import { readConfig, type Config } from '../../worker/config.ts'
 import { clientDataConverter, guardedWorker } from '../../worker/payloadGuard.ts'
 import { searchAttributes } from '../../workflows/names.ts'
@@ -71,7 +72,7 @@ export async function runStore(
     connection: temporal.nativeConnection,
     taskQueue,
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    activities: createActivities(store),
+    activities: createActivities({ ...store, isOpen: openWorkflows(temporal.nativeConnection, 'default') }),
     ...guardedWorker(),
   })
   const running = worker.run()

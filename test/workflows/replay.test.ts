@@ -42,6 +42,7 @@ describe('replay', () => {
       'backfill-nothing-to-do.json',
       'backfill-overridden.json',
       'backfill-published.json',
+      'janitor.json',
       'materialize.json',
       'parked-overridden.json',
       'refresh-nothing-to-do.json',

@@ -1,7 +1,13 @@
 /** The workflows with a step more at their start than the recorded histories have: replaying them must fail. */
 import { sleep } from '@temporalio/workflow'
 import { backfill as realBackfill } from '../../../workflows/backfill.ts'
-import type { BackfillInput, MaterializeInput, RefreshInput } from '../../../workflows/contract.ts'
+import type {
+  BackfillInput,
+  JanitorInput,
+  MaterializeInput,
+  RefreshInput,
+} from '../../../workflows/contract.ts'
+import { janitor as realJanitor } from '../../../workflows/janitor.ts'
 import { materialize as realMaterialize } from '../../../workflows/materialize.ts'
 import { parkedRun as realParkedRun } from '../../../workflows/parkedRun.ts'
 import { refresh as realRefresh } from '../../../workflows/refresh.ts'
@@ -25,4 +31,9 @@ export async function refresh(input: RefreshInput): Promise<unknown> {
 export async function parkedRun(blocked: BlockedRun): Promise<unknown> {
   await sleep('1 second')
   return realParkedRun(blocked)
+}
+
+export async function janitor(input: JanitorInput): Promise<unknown> {
+  await sleep('1 second')
+  return realJanitor(input)
 }

@@ -1,0 +1,41 @@
+/** Ends the runs whose workflow was terminated, timed out or is gone: nobody else will. */
+import { UnavailableError } from '../model/index.ts'
+import type { RunStatus } from '../registry/index.ts'
+import type { Activities } from '../workflows/contract.ts'
+import { abandonRun } from './abandonRun.ts'
+import type { ActivityDeps } from './deps.ts'
+
+export const openStatuses: readonly RunStatus[] = ['running', 'waiting']
+/** More runs than one group ever has under way. */
+const manyRuns = 10_000
+
+export const takeBackLostRuns =
+  (deps: ActivityDeps): Activities['takeBackLostRuns'] =>
+  async ({ group }) => {
+    const { registry, isOpen } = deps
+    if (isOpen === undefined) {
+      throw new UnavailableError(
+        'This worker cannot ask Temporal which workflows are open. Start `asof dev`.',
+      )
+    }
+    let runs = 0
+    for (const { runId, workflowId } of await registry.runs({
+      group,
+      statuses: openStatuses,
+      limit: manyRuns,
+    })) {
+      if (await isOpen(workflowId, firstRunIdOf(workflowId, runId))) continue
+      // It may have ended well between the two questions.
+      const status = (await registry.run(runId))?.status
+      if (status === undefined || !openStatuses.includes(status)) continue
+      const reason = 'Its workflow is not open in Temporal any more: it was terminated, timed out or is gone.'
+      await abandonRun(deps)({ runId, group, outcome: 'failed', reason })
+      runs += 1
+    }
+    return { runs }
+  }
+
+/** A run is named after the first execution of its workflow, except where another workflow has taken it over. */
+function firstRunIdOf(workflowId: string, runId: string): string | null {
+  return workflowId.endsWith(`/${runId}`) ? null : runId.replace(/^live-/, '')
+}

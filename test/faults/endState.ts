@@ -1,0 +1,70 @@
+/** What a store ends up with, as plain data that is equal for two runs that did the same. */
+import { readdirSync } from 'node:fs'
+import { createActivities } from '../../activities/index.ts'
+import type { Store } from '../../worker/openStore.ts'
+import { orphanFiles, publishedRows, tableRefs } from '../support/published.ts'
+
+/** Sweeps as the janitor does once all is over and nothing is too young, then looks. */
+export async function endState(store: Store, group: string) {
+  const janitor = createActivities({ ...store, isOpen: () => Promise.resolve(false) })
+  const { runs: lostRuns } = await janitor.takeBackLostRuns({ group })
+  await janitor.sweepTable({ group, olderThan: '0s' })
+  return { lostRuns, ...(await stateOf(store, group)) }
+}
+
+/** Without run ids, and without the parts of file names that are made by chance. */
+async function stateOf(store: Store, group: string) {
+  const { registry } = store
+  const runs = (await registry.runs({ group, limit: 1_000 })).reverse()
+  const names = new Map(runs.map(({ runId }, at) => [runId, `run${at}`]))
+  const always = { from: 0, to: Number.MAX_SAFE_INTEGER }
+  const online: string[] = []
+  for await (const { keys, value } of store.onlineStores[0]?.scan(group) ?? []) {
+    online.push(text([keys, value.eventTimestampMicros, value.values]))
+  }
+  return {
+    rows: await publishedRows(store, group),
+    ledger: (await registry.published(group, always)).map(({ end, runId, features, filled }) =>
+      text([end, names.get(runId), features, filled]),
+    ),
+    runs: runs.map(({ mode, status, intervals, rows, reason }) =>
+      text([mode, status, intervals, rows, reason]),
+    ),
+    refs: await tableRefs(store, group),
+    online: online.sort(),
+    orphans: await orphanFiles(store, group),
+    ...(await filesOf(store, group, names)),
+  }
+}
+
+async function filesOf(store: Store, group: string, names: ReadonlyMap<string, string>) {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  const files: string[] = []
+  for (const folder of ['data', 'runs', 'ledger', 'loads']) {
+    for await (const location of store.fileIO.list(`${table.location}/${folder}`)) {
+      let name = location.slice(table.location.length + 1)
+      for (const [runId, short] of names) name = name.replaceAll(runId, short)
+      files.push(
+        name
+          .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'U')
+          .replaceAll(/\b[0-9a-f]{8}\b/g, 'H'),
+      )
+    }
+  }
+  const metadata = readdirSync(store.fileIO.localPath(`${table.location}/metadata`))
+  const ending = (pattern: RegExp) => metadata.filter((name) => pattern.test(name)).length
+  return {
+    files: files.sort(),
+    snapshots: table
+      .snapshots()
+      .map(({ summary }) => [summary['operation'], summary['total-records']].join(' ')),
+    manifestLists: ending(/^snap-.*\.avro$/),
+    manifests: ending(/-m0\.avro$/),
+    // How many versions there were is a matter of how often it was tried; each of them is known.
+    unknownVersions: ending(/metadata\.json$/) - table.metadata['metadata-log'].length - 1,
+    temporary: ending(/\.tmp$/),
+  }
+}
+
+const text = (value: unknown): string =>
+  JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? `${item}n` : item))

@@ -33,7 +33,7 @@ import fastify, {
   type FastifyReply,
 } from 'fastify'
 import type { EpochMs } from '../model/index.ts'
-import { createJudge, type GroupCard, type LoadMark, type OnlineStore } from '../online/index.ts'
+import { createJudge, type OnlineStore } from '../online/index.ts'
 import { writeAnswer } from './answer.ts'
 import {
   errorBody,
@@ -93,12 +93,15 @@ export function createReader(options: ReaderOptions): FastifyInstance {
   })
 
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
-    const card = await loadedCard(store, request.params.id)
-    const question = readQuestion(card, request.raw.url ?? '')
+    const { id } = request.params
+    const answer = await store.read(id, (columns) => readQuestion(columns, request.raw.url ?? ''))
+    if (answer === null) throw await unknownGroup(store, id)
+    const { card, question, values } = answer
+    if (card.complete === null) throw new NotLoadedError(id)
     const now = nowMs()
     const judge = createJudge(card, now, question.features)
-    const values = await store.read(card.group, question.keys)
-    return reply.type(json).send(writeAnswer(card, now, question, values.map(judge)))
+    const loaded = { ...card, complete: card.complete }
+    return reply.type(json).send(writeAnswer(loaded, now, question, values.map(judge)))
   })
   app.get('/health', () => ({
     status: 'ok',
@@ -124,14 +127,9 @@ function sendError(reply: FastifyReply, error: unknown): ErrorResponse {
   return response
 }
 
-async function loadedCard(store: OnlineStore, group: string): Promise<GroupCard & { complete: LoadMark }> {
-  const card = await store.readCard(group)
-  if (card === null) {
-    const groups = (await store.listGroups()).join(', ') || 'none yet: run asof backfill'
-    throw new NotFoundError(
-      `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups}.`,
-    )
-  }
-  if (card.complete === null) throw new NotLoadedError(group)
-  return { ...card, complete: card.complete }
+async function unknownGroup(store: OnlineStore, group: string): Promise<NotFoundError> {
+  const groups = (await store.listGroups()).join(', ') || 'none yet: run asof backfill'
+  return new NotFoundError(
+    `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups}.`,
+  )
 }

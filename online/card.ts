@@ -15,8 +15,13 @@ export interface StoredCard {
   readonly writtenBy: LoadOrder
   /** Made up with the card: another one means that the store was emptied in between. */
   readonly life: string
-  /** Loads that started and did not finish, by order. */
-  readonly started: readonly StartedLoad[]
+  /** Loads that started and did not finish. */
+  readonly started: readonly RememberedLoad[]
+}
+
+interface RememberedLoad extends StartedLoad {
+  /** A load of a later table has ended since. */
+  readonly outlived?: boolean
 }
 
 /** What a store keeps after a load of `order` has brought `card`; a smaller order changes nothing. */
@@ -54,6 +59,10 @@ export function mergeStart(
   return { ...merged, started: [...others, load] }
 }
 
+/** What a load is told of the others. */
+export const unfinishedOf = ({ started }: StoredCard, { order: own }: StartedLoad): StartedLoad[] =>
+  started.flatMap(({ snapshotId, order }) => (compareOrder(order, own) === 0 ? [] : [{ snapshotId, order }]))
+
 /** What a store keeps after a complete load. Of two marks of one order the later one stays. */
 export function mergeMark(
   stored: StoredCard | null,
@@ -65,15 +74,25 @@ export function mergeMark(
   if (stored === null) {
     throw new InputError(`group ${group}: nothing was ever written. Call write before finishLoad.`, { group })
   }
-  // A load looks at whatever the loads before it may have written, so its end is theirs too.
-  const started = stored.started.filter(({ order }) => compareOrder(order, mark.order) > 0)
-  const ended = started.length === stored.started.length ? stored : { ...stored, started }
+  const started = stored.started.flatMap((load) => stillUnfinished(load, mark.order))
+  const ended = started.length === 0 && stored.started.length === 0 ? stored : { ...stored, started }
   const before = stored.card.complete
   if (before !== null) {
     const order = compareOrder(mark.order, before.order)
     if (order < 0 || (order === 0 && mark.loadedAtMs <= before.loadedAtMs)) return ended
   }
   return { ...ended, card: { ...stored.card, complete: mark } }
+}
+
+/**
+ * A load looks at whatever the loads before it may have written, so its end is theirs too. It cannot look into a table
+ * that is gone: what a load of that one still writes, the load after the next one finds.
+ */
+function stillUnfinished(load: RememberedLoad, ended: LoadOrder): RememberedLoad[] {
+  if (compareOrder(load.order, ended) > 0) return [load]
+  const { outlived = false } = load
+  if (load.order.incarnation === ended.incarnation) return outlived ? [load] : []
+  return outlived ? [] : [{ ...load, outlived: true }]
 }
 
 /** A mark would claim values that are gone. */
@@ -144,7 +163,7 @@ export interface WrittenCard {
   readonly writtenBy: WrittenOrder
   /** Absent, like `started`, in cards of before loads said when they start. */
   readonly life?: string
-  readonly started?: readonly (Omit<StartedLoad, 'order'> & { readonly order: WrittenOrder })[]
+  readonly started?: readonly (Omit<RememberedLoad, 'order'> & { readonly order: WrittenOrder })[]
 }
 
 const readOrder = ({ incarnation, sequenceNumber }: WrittenOrder): LoadOrder => ({

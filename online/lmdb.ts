@@ -16,7 +16,15 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AsofError, InputError, IntegrityError } from '../model/index.ts'
-import { decodeCard, encodeCard, mergeCard, mergeMark, mergeStart, type StoredCard } from './card.ts'
+import {
+  decodeCard,
+  encodeCard,
+  mergeCard,
+  mergeMark,
+  mergeStart,
+  unfinishedOf,
+  type StoredCard,
+} from './card.ts'
 import { checkStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import {
   checkFolder,
@@ -122,7 +130,7 @@ class LmdbStore implements OnlineStore {
       const merged = mergeStart(this.storedCard(tables, card.group), card, load)
       if (merged === null) return null
       this.putCard(tables, card, merged)
-      const unfinished = merged.started.filter((one) => one !== load)
+      const unfinished = unfinishedOf(merged, load)
       return { complete: merged.card.complete, unfinished, life: merged.life }
     })
   }

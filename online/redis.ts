@@ -16,7 +16,7 @@
  * another one is there at its end. Redis must not be one that evicts keys.
  */
 import { IntegrityError, UnavailableError } from '../model/index.ts'
-import { contentLost, mergeCard, mergeMark, mergeStart, type StoredCard } from './card.ts'
+import { contentLost, mergeCard, mergeMark, mergeStart, unfinishedOf, type StoredCard } from './card.ts'
 import { decodeRecord, encodeRecord, withCard, type GroupRecord } from './groupRecord.ts'
 import { checkStorageName, isStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
@@ -106,8 +106,8 @@ class RedisStore implements OnlineStore {
       return merged === null ? null : withCard(record, card, merged)
     })
     if (changed === null) return null
-    const { card: there, started, life } = changed.stored
-    const unfinished = started.filter((one) => one !== load)
+    const { card: there, life } = changed.stored
+    const unfinished = unfinishedOf(changed.stored, load)
     return { complete: there.complete, unfinished, life: `${life}${lifeSeparator}${runId}` }
   }
 

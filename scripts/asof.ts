@@ -10,6 +10,7 @@ import { doctor } from './commands/doctor.ts'
 import { get } from './commands/get.ts'
 import { init } from './commands/init.ts'
 import { materialize } from './commands/materialize.ts'
+import { onlineVerify } from './commands/onlineVerify.ts'
 import { plan } from './commands/plan.ts'
 import { resolveGate } from './commands/resolve.ts'
 import { retire } from './commands/retire.ts'
@@ -120,6 +121,13 @@ command('materialize <group>', 'load the newest published values into the online
     calling((config, group: string, { full, output }: Given & { full: boolean }) =>
       materialize(config, group, full, output),
     ),
+  )
+command('online', 'the online stores')
+  .command('verify [group]')
+  .description('compare every stored value of every online store with the published table')
+  .addOption(format())
+  .action(
+    calling((config, group: string | undefined, { output }: Given) => onlineVerify(config, group, output)),
   )
 command('get <group> <entities...>', 'read online values, as the reader serves them')
   .addOption(format())

@@ -1,11 +1,10 @@
 /** The reader process: serves online values over HTTP on the loopback interface. */
-import { mkdirSync } from 'node:fs'
+import { InputError } from '../model/index.ts'
 import { createReader } from '../reader/index.ts'
-import { openLmdb } from '../online/index.ts'
 import { openSqlite } from '../iceberg/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import { readConfig } from './config.ts'
-import { databasePath, onlinePath } from './openStore.ts'
+import { databasePath, openOnlineStore } from './openStore.ts'
 
 const config = readConfig(process.env, process.cwd())
 const database = await openSqlite<RegistryTables>(databasePath(config))
@@ -13,8 +12,9 @@ const registry = await openRegistry(database)
 const clockOffsetMs = await registry.clockOffsetMs()
 await registry.close()
 
-mkdirSync(onlinePath(config), { recursive: true })
-const store = openLmdb({ path: onlinePath(config), store: config.store, readOnly: true })
+const [serving] = config.onlineStores
+if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
+const store = openOnlineStore(config, serving, true)
 const nowMs = () => Date.now() + clockOffsetMs
 const clockNote =
   clockOffsetMs === 0 ? null : `set clock, ${Math.round(clockOffsetMs / 1000)} s from this machine's`

@@ -183,10 +183,11 @@ export async function ensureRedis(say) {
     ['update', '-qq'],
     ['install', '-y', '-qq', 'redis-server'],
   ]) {
-    // RUNLEVEL: the package would start a server of its own on the default port; the tests start theirs.
+    // The package would start a server of its own on the default port; the tests start theirs.
     const { code, output } = await run('apt-get', args, { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' })
     if (code !== 0) throw new Error(`apt-get ${args[0]} failed: ${output.trim().slice(-400)} ${cure}`)
   }
+  await run('service', ['redis-server', 'stop'], {})
 }
 
 /**

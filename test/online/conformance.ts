@@ -423,6 +423,20 @@ function loadRules({ store, another, newGroup }: Suite): void {
     expect((await store().readCard(group))?.complete).toEqual(markOf(order(2)))
   })
 
+  test('a load of a table that is gone stays known to one more load, whose end no late mark of its own is', async () => {
+    const group = newGroup()
+    const old = await start(group, order(7, 1))
+    const next = await start(group, order(1, 2))
+    expect(next?.unfinished).toEqual([loadOf(order(7, 1))])
+    await store().finishLoad(group, markOf(order(1, 2)), next?.life)
+    await store().finishLoad(group, markOf(order(7, 1)), old?.life)
+    expect((await store().readCard(group))?.complete).toEqual(markOf(order(1, 2)))
+    const last = await start(group, order(2, 2))
+    expect(last?.unfinished).toEqual([loadOf(order(7, 1))])
+    await store().finishLoad(group, markOf(order(2, 2)), last?.life)
+    expect((await start(group, order(3, 2)))?.unfinished).toEqual([])
+  })
+
   test('a load that began in another life of the store is not marked', async () => {
     const group = newGroup()
     const before = await start(group, order(1))

@@ -138,7 +138,7 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
     const counts = { entities: 0, tombstones: 0, considered }
     const write = async (rows: readonly OnlineRow[]) => {
       load.signal.throwIfAborted()
-      counts.entities += await store.write(cardOf(bound), order, rows)
+      counts.entities += await store.write(cardOf(bound), order, rows, started.life)
       counts.tombstones += rows.filter(({ values }) => values === null).length
     }
     for await (const rows of onlineRowsOf(connection, winners, bound, batchRows)) await write(rows)

@@ -24,13 +24,18 @@ interface RememberedLoad extends StartedLoad {
   readonly outlived?: boolean
 }
 
-/** What a store keeps after a load of `order` has brought `card`; a smaller order changes nothing. */
+/**
+ * What a store keeps after a load of `order` has brought `card`; a smaller order changes nothing.
+ * @param life the one that the load began in: in another one nobody knows of the load
+ */
 export function mergeCard(
   stored: StoredCard | null,
   card: Omit<GroupCard, 'complete'>,
   order: LoadOrder,
+  life?: string,
 ): StoredCard {
   checkCard(card)
+  if (life !== undefined && stored?.life !== life) throw contentLost(card.group)
   if (stored === null) {
     return { card: { ...card, complete: null }, writtenBy: order, life: randomUUID(), started: [] }
   }

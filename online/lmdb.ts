@@ -104,6 +104,7 @@ class LmdbStore implements OnlineStore {
     card: Omit<GroupCard, 'complete'>,
     order: LoadOrder,
     rows: readonly OnlineRow[],
+    life?: string,
   ): Promise<number> {
     checkStorageName('group', card.group)
     const orderPrefix = encodeOrder(order)
@@ -113,7 +114,7 @@ class LmdbStore implements OnlineStore {
     ]
     // All of it before the first write: a row that cannot be stored leaves nothing half done.
     const encoded = rows.map(encode)
-    await this.transact((tables) => this.writeCard(tables, card, order))
+    await this.transact((tables) => this.writeCard(tables, card, order, life))
     let written = 0
     for (let start = 0; start < rows.length; start += rowsPerTransaction) {
       if (start > 0) await nextTurn()
@@ -196,8 +197,13 @@ class LmdbStore implements OnlineStore {
     return { rows, last }
   }
 
-  private writeCard(tables: Tables, card: Omit<GroupCard, 'complete'>, order: LoadOrder): void {
-    this.putCard(tables, card, mergeCard(this.storedCard(tables, card.group), card, order))
+  private writeCard(
+    tables: Tables,
+    card: Omit<GroupCard, 'complete'>,
+    order: LoadOrder,
+    life?: string,
+  ): void {
+    this.putCard(tables, card, mergeCard(this.storedCard(tables, card.group), card, order, life))
   }
 
   private putCard(tables: Tables, card: Omit<GroupCard, 'complete'>, merged: StoredCard): void {

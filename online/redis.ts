@@ -83,6 +83,7 @@ class RedisStore implements OnlineStore {
     card: Omit<GroupCard, 'complete'>,
     order: LoadOrder,
     rows: readonly OnlineRow[],
+    life?: string,
   ): Promise<number> {
     checkStorageName('group', card.group)
     const orderBytes = encodeOrder(order)
@@ -91,8 +92,10 @@ class RedisStore implements OnlineStore {
       storageKey(this.store, card.group, keyText(card.keys, row.keys)),
       encodeValue(card.schema, orderBytes, row),
     ])
+    const { content, runId } = partsOf(life)
+    if (runId !== undefined && (await this.connection.runId()) !== runId) throw contentLost(card.group)
     await this.change(card.group, (record) =>
-      withCard(record, card, mergeCard(record?.stored ?? null, card, order)),
+      withCard(record, card, mergeCard(record?.stored ?? null, card, order, content)),
     )
     return this.putAll(orderBytes, encoded)
   }
@@ -113,7 +116,7 @@ class RedisStore implements OnlineStore {
 
   async finishLoad(group: string, mark: LoadMark, life?: string): Promise<void> {
     encodeOrder(mark.order)
-    const [content, runId] = life?.split(lifeSeparator) ?? []
+    const { content, runId } = partsOf(life)
     const merge = (record: GroupRecord | null): GroupRecord => {
       const stored: StoredCard = mergeMark(record?.stored ?? null, group, mark, content)
       return { stored, schemas: record?.schemas ?? new Map() }
@@ -258,6 +261,12 @@ class RedisStore implements OnlineStore {
 }
 
 const lifeSeparator = '@'
+
+/** The card's life, and the server that it was written to. */
+function partsOf(life: string | undefined): { content?: string; runId?: string } {
+  const [content, runId] = life?.split(lifeSeparator) ?? []
+  return { ...(content === undefined ? {} : { content }), ...(runId === undefined ? {} : { runId }) }
+}
 
 const sameColumns = (a: KeyColumns, b: KeyColumns) => JSON.stringify(a) === JSON.stringify(b)
 

@@ -85,7 +85,7 @@ export interface LoadStart {
   readonly complete: LoadMark | null
   /** Other loads that may have written beyond the mark: they are under way, or broke off. In order. */
   readonly unfinished: readonly StartedLoad[]
-  /** Names the store's content for as long as nothing of it is lost; `finishLoad` wants it back. */
+  /** Names the store's content for as long as nothing of it is lost; `write` and `finishLoad` want it back. */
   readonly life: string
 }
 
@@ -115,9 +115,16 @@ export interface OnlineStore {
   listGroups(): Promise<string[]>
   /**
    * Writes a batch of rows under one order. Rows whose stored order is not smaller are left alone.
+   * @param life from the load's start: what a store lost in between must not be followed by what no other load knows of
    * @returns how many rows were written
+   * @throws UnavailableError where the store lost something since the load started
    */
-  write(card: Omit<GroupCard, 'complete'>, order: LoadOrder, rows: readonly OnlineRow[]): Promise<number>
+  write(
+    card: Omit<GroupCard, 'complete'>,
+    order: LoadOrder,
+    rows: readonly OnlineRow[],
+    life?: string,
+  ): Promise<number>
   /**
    * Announces a load, before its first write. Null where one of a greater order has started or finished: what this one
    * would write nobody wants any more.
@@ -125,7 +132,7 @@ export interface OnlineStore {
   startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null>
   /**
    * Marks the end of a load. A mark never goes back to a smaller order.
-   * @param life from the load's start; a load that never wrote may leave it out
+   * @param life as for `write`
    * @throws UnavailableError where the store lost, since then, something that the load may have written
    */
   finishLoad(group: string, mark: LoadMark, life?: string): Promise<void>

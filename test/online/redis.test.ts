@@ -153,7 +153,7 @@ describe('a redis that dies while a load writes', () => {
     const load = async (n: number, from: number, count: number, between: () => Promise<void>) => {
       const started = await store.startLoad(cardOf(group), loadOf(n))
       for (let at = from; at < count; at += 2_000) {
-        await store.write(cardOf(group), order(n), rows(at, Math.min(at + 2_000, count), n))
+        await store.write(cardOf(group), order(n), rows(at, Math.min(at + 2_000, count), n), started?.life)
         if (at === from) await between()
       }
       await store.finishLoad(group, markOf(order(n)), started?.life)

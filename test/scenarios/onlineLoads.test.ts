@@ -179,8 +179,22 @@ describe('redis', () => {
     await untilAnswers(online('redis'))
     goOn()
     await expect(late).rejects.toThrow(/restarted or emptied while the load ran/)
-    expect((await online('redis').readCard(group))?.complete).toBe(null)
+    expect(await online('redis').readCard(group)).toBe(null)
     await load(online('redis'))
+    expect(await stored(online('redis'))).toEqual(await published(store))
+  })
+
+  test('emptied, and loaded anew while an older load still runs, it takes nothing more of that', async () => {
+    await publish(1, first, 9)
+    const { waiting, reached, goOn } = paused(online('redis'))
+    const late = load(waiting)
+    await reached
+    await redis.start({ empty: true })
+    await untilAnswers(online('redis'))
+    await publish(2, first, 3)
+    await load(online('redis'))
+    goOn()
+    await expect(late).rejects.toThrow(/restarted or emptied while the load ran/)
     expect(await stored(online('redis'))).toEqual(await published(store))
   })
 

@@ -47,12 +47,11 @@ interface World {
 
 /** Runs a load. One that breaks off, or whose Redis is away or was restarted under it, may say so. */
 async function attempt(world: World, online: OnlineStore, what: Partial<StoreLoad> = {}): Promise<void> {
-  const { store } = world
+  const { store, restarts } = world
   const { bound, table } = await groupOf(store, group)
   const snapshot = what.snapshot ?? table.snapshot(table.ref('main') ?? 0n)
   if (snapshot === null) return
   const signal = new AbortController().signal
-  const { restarts } = world
   try {
     await loadSnapshot(store, { store: online, table, bound, full: false, signal, ...what, snapshot })
   } catch (error) {

@@ -101,8 +101,8 @@ export class BrokeOff extends Error {}
 
 /** Dies after half of its first batch. */
 export const dying = (store: OnlineStore) =>
-  through(store, async (card, order, rows) => {
-    await store.write(card, order, rows.slice(0, Math.ceil(rows.length / 2)))
+  through(store, async (card, order, rows, life) => {
+    await store.write(card, order, rows.slice(0, Math.ceil(rows.length / 2)), life)
     throw new BrokeOff()
   })
 

@@ -27,6 +27,7 @@ export {
   type RegistrationPlan,
 } from './registration.ts'
 export { retire } from './retire.ts'
+export { isVerified, verifyOnline, type OnlineVerification } from './verifyOnline.ts'
 
 export function createActivities(deps: ActivityDeps): Activities {
   return {

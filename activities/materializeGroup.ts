@@ -4,20 +4,32 @@
  * Each store has its own mark of the last complete load and catches up from there: it takes, for all entities touched
  * since, the winner over the whole snapshot, and a tombstone for an entity that has no row any more. The order of the
  * values is the snapshot's, so loads may be repeated, overtake each other or come late.
+ *
+ * A load that breaks off leaves values that no mark covers. A store remembers which loads started, so the next one looks
+ * at what they touched as well: what stands in none of two snapshots may have been written from one between them. The
+ * same goes for a slow load that is overtaken: whatever it still writes, the later one has written with a greater order.
  */
 import { randomUUID } from 'node:crypto'
-import type { DuckDBConnection } from '@duckdb/node-api'
-import { quoteIdentifier, type Snapshot, type Table } from '../iceberg/index.ts'
-import { defaultsOf, durationMs, InputError, type BoundGroup } from '../model/index.ts'
+import type { Snapshot, Table } from '../iceberg/index.ts'
+import {
+  ConflictError,
+  defaultsOf,
+  durationMs,
+  InputError,
+  UnavailableError,
+  type BoundGroup,
+} from '../model/index.ts'
 import {
   valueSchema,
   type GroupCard,
   type LoadOrder,
+  type LoadStart,
   type OnlineRow,
   type OnlineStore,
+  type StartedLoad,
 } from '../online/index.ts'
-import { query } from '../offline/index.ts'
 import type { Activities, MaterializedGroup } from '../workflows/contract.ts'
+import { buryUnknown } from './buryUnknown.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
 import { incarnationOf } from './groupTable.ts'
@@ -30,31 +42,64 @@ import { selectWinners } from './winners.ts'
 /** Rows in JavaScript at once. */
 const batchRows = 2_048
 
+/** How often a load may find that a later one was first, before somebody is told. */
+const attempts = 5
+
 export const materializeGroup =
   (deps: ActivityDeps): Activities['materializeGroup'] =>
   ({ group: id, full = false }) =>
     withHeartbeat(async (signal, note) => {
-      const { group, bound, table } = await groupOf(deps, id)
+      const { group } = await groupOf(deps, id)
       if (!group.online) {
         throw new InputError(`Feature group ${id} is not served: its definition says online: false.`, {
           group: id,
         })
       }
-      const main = table.ref('main')
-      const snapshot = main === null ? null : table.snapshot(main)
       const total = { snapshotId: null as string | null, entities: 0, tombstones: 0, considered: 0 }
-      if (snapshot === null) return total
+      let away: UnavailableError | null = null
       for (const store of deps.onlineStores) {
         note({ store: store.name })
-        const loaded = await loadStore(deps, { store, table, bound, snapshot, full, signal })
-        total.entities += loaded.entities
-        total.tombstones += loaded.tombstones
-        total.considered += loaded.considered
+        try {
+          const loaded = await loadMain(deps, store, id, { full, signal })
+          if (loaded === null) continue
+          total.snapshotId = loaded.snapshotId
+          total.entities += loaded.entities
+          total.tombstones += loaded.tombstones
+          total.considered += loaded.considered
+        } catch (error) {
+          // A store that is away keeps none of the others from catching up; the retry is for it alone.
+          if (!(error instanceof UnavailableError)) throw error
+          away ??= error
+        }
       }
-      return { ...total, snapshotId: String(snapshot.snapshotId) }
+      if (away !== null) throw away
+      return total
     })
 
-interface StoreLoad {
+type LoadCounts = Omit<MaterializedGroup, 'snapshotId'>
+
+/** Loads what is published now; null where nothing is. */
+async function loadMain(
+  deps: ActivityDeps,
+  store: OnlineStore,
+  id: string,
+  how: Pick<StoreLoad, 'full' | 'signal'>,
+): Promise<MaterializedGroup | null> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const { bound, table } = await groupOf(deps, id)
+    const main = table.ref('main')
+    const snapshot = main === null ? null : table.snapshot(main)
+    if (snapshot === null) return null
+    const counts = await loadSnapshot(deps, { store, table, bound, snapshot, ...how })
+    if (counts !== null) return { ...counts, snapshotId: String(snapshot.snapshotId) }
+  }
+  throw new ConflictError(
+    `Online store ${store.name} has begun a load of ${id} from a later snapshot than the table's main. Wait for the other load; or, if main was moved back without a commit, publish its content as a new one (\`asof backfill ${id} --rewrite\`).`,
+    { group: id, store: store.name },
+  )
+}
+
+export interface StoreLoad {
   readonly store: OnlineStore
   readonly table: Table
   readonly bound: BoundGroup
@@ -63,40 +108,49 @@ interface StoreLoad {
   readonly signal: AbortSignal
 }
 
-async function loadStore(
-  deps: ActivityDeps,
-  load: StoreLoad,
-): Promise<Omit<MaterializedGroup, 'snapshotId'>> {
+/**
+ * Brings one store from its own mark to a snapshot; null where a load of a later one has started or finished there, so
+ * that this one is not wanted any more.
+ */
+export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise<LoadCounts | null> {
   const { store, table, bound, snapshot, full } = load
-  const order: LoadOrder = { incarnation: incarnationOf(table), sequenceNumber: snapshot.sequenceNumber }
-  const since = full ? null : await lastLoaded(store, table, bound.group.id, order)
+  const snapshotId = String(snapshot.snapshotId)
+  const order = orderOf(table, snapshot)
+  const started = await store.startLoad(cardOf(bound), { snapshotId, order })
+  if (started === null) return null
+  const unfinished = started.unfinished.flatMap((one) => snapshotAt(table, one) ?? [])
+  const since = full || unfinished.length < started.unfinished.length ? null : lastLoaded(table, started)
+  // The load before may have died once it was complete; its mark still says when that was.
+  const loaded = lastLoaded(table, started)
+  if (loaded !== null && started.complete !== null) {
+    const { loadedAtMs } = started.complete
+    await noteFirstLoads(deps, load, { upTo: loaded, since: null, loadedAtMs })
+  }
   const finish = async (loadedAtMs: number) =>
-    store.finishLoad(bound.group.id, { snapshotId: String(snapshot.snapshotId), order, loadedAtMs })
+    store.finishLoad(bound.group.id, { snapshotId, order, loadedAtMs }, started.life)
   if (since?.snapshotId === snapshot.snapshotId) {
-    // The load before may have died once it was complete; its mark still says when that was.
-    const complete = (await store.readCard(bound.group.id))?.complete ?? null
-    if (complete !== null) await noteFirstLoads(deps, load, null, complete.loadedAtMs)
     // Nothing new is a load too: the values are as fresh as they can be.
     await finish(await deps.now())
     return { entities: 0, tombstones: 0, considered: 0 }
   }
 
   const connection = await deps.duckdb.connect()
-  const into = `winners_${randomUUID().replaceAll('-', '')}`
+  const winners = `winners_${randomUUID().replaceAll('-', '')}`
   try {
     const localPath = (location: string) => deps.fileIO.localPath(location)
-    const considered = await selectWinners(connection, { table, bound, snapshot, since, localPath, into })
+    const request = { table, bound, snapshot, since, unfinished, localPath }
+    const considered = await selectWinners(connection, { ...request, into: winners })
     const counts = { entities: 0, tombstones: 0, considered }
     const write = async (rows: readonly OnlineRow[]) => {
       load.signal.throwIfAborted()
-      counts.entities += await store.write(cardOf(bound), order, rows)
+      counts.entities += await store.write(cardOf(bound), order, rows, started.life)
       counts.tombstones += rows.filter(({ values }) => values === null).length
     }
-    for await (const rows of onlineRowsOf(connection, into, bound, batchRows)) await write(rows)
-    if (since === null) await buryUnknown(connection, load, into, write)
+    for await (const rows of onlineRowsOf(connection, winners, bound, batchRows)) await write(rows)
+    if (since === null) await buryUnknown(connection, { ...request, store, winners, batchRows }, write)
     const loadedAtMs = await deps.now()
     await finish(loadedAtMs)
-    await noteFirstLoads(deps, load, since, loadedAtMs)
+    await noteFirstLoads(deps, load, { upTo: snapshot, since, loadedAtMs })
     return counts
   } finally {
     connection.closeSync()
@@ -104,67 +158,43 @@ async function loadStore(
 }
 
 /** The snapshot from which the store can catch up; null where only a full load is right. */
-async function lastLoaded(
-  store: OnlineStore,
-  table: Table,
-  group: string,
-  order: LoadOrder,
-): Promise<Snapshot | null> {
-  const complete = (await store.readCard(group))?.complete ?? null
-  if (complete === null || complete.order.incarnation !== order.incarnation) return null
-  return table.snapshot(BigInt(complete.snapshotId))
+const lastLoaded = (table: Table, { complete }: LoadStart): Snapshot | null =>
+  complete === null ? null : snapshotAt(table, complete)
+
+/** Null where it belongs to a table that is gone, or has expired. */
+export function snapshotAt(table: Table, { snapshotId, order }: StartedLoad): Snapshot | null {
+  return order.incarnation === incarnationOf(table) ? table.snapshot(BigInt(snapshotId)) : null
 }
 
-/** After a full load, whoever is in the store and has no published row gets a tombstone. */
-async function buryUnknown(
-  connection: DuckDBConnection,
-  { store, bound }: StoreLoad,
-  winners: string,
-  write: (rows: readonly OnlineRow[]) => Promise<void>,
-): Promise<void> {
-  const stored = `${winners}_stored`
-  const keys = bound.keys.map(({ name }) => quoteIdentifier(name)).join(', ')
-  await query(connection, `CREATE TEMP TABLE ${stored} AS SELECT ${keys} FROM ${winners} LIMIT 0`)
-  const appender = await connection.createAppender(stored)
-  for await (const { keys: values } of store.scan(bound.group.id)) {
-    values.forEach((value, at) => {
-      const { type } = bound.keys[at] ?? {}
-      if (type === 'string') appender.appendVarchar(String(value))
-      else if (type === 'int64') appender.appendBigInt(BigInt(value))
-      else appender.appendInteger(Number(value))
-    })
-    appender.endRow()
-  }
-  appender.closeSync()
-  const gone = `${winners}_gone`
-  await query(
-    connection,
-    `CREATE TEMP TABLE ${gone} AS SELECT ${keys}, NULL AS winner FROM ${stored} ANTI JOIN ${winners} USING (${keys})`,
-  )
-  for await (const rows of onlineRowsOf(connection, gone, bound, batchRows)) await write(rows)
-}
+export const orderOf = (table: Table, { sequenceNumber }: Snapshot): LoadOrder => ({
+  incarnation: incarnationOf(table),
+  sequenceNumber,
+})
 
 /**
  * A run's rows are known from the moment of their first load (rule 5): one small file each, written once. Oldest first,
  * so that where one is there, all before it are.
+ *
+ * @param upTo the newest snapshot that was loaded, of whose line those are noted that come after `since`
  */
 async function noteFirstLoads(
   { fileIO }: ActivityDeps,
   { store, table }: StoreLoad,
-  since: Snapshot | null,
-  loadedAtMs: number,
+  { upTo, since, loadedAtMs }: { upTo: Snapshot; since: Snapshot | null; loadedAtMs: number },
 ): Promise<void> {
-  const runIds: string[] = []
-  for (const { snapshotId, summary } of publishedSnapshots(table)) {
+  const line = publishedSnapshots(table)
+  const from = line.findIndex(({ snapshotId }) => snapshotId === upTo.snapshotId)
+  const paths: { runId: string; path: string }[] = []
+  for (const { snapshotId, summary } of from < 0 ? [] : line.slice(from)) {
     if (snapshotId === since?.snapshotId) break
     const runId = summary[summaryKeys.run]
     if (runId === undefined) continue
-    if (await fileIO.exists(loadPathOf(table.location, runId, store.name))) break
-    runIds.push(runId)
+    const path = loadPathOf(table.location, runId, store.name)
+    if (await fileIO.exists(path)) break
+    paths.push({ runId, path })
   }
   const loadedAt = new Date(loadedAtMs).toISOString()
-  for (const runId of runIds.reverse()) {
-    const path = loadPathOf(table.location, runId, store.name)
+  for (const { runId, path } of paths.reverse()) {
     await writeOnce(fileIO, path, { runId, store: store.name, loadedAt })
   }
 }

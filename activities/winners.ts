@@ -20,6 +20,8 @@ export interface WinnersRequest {
   readonly snapshot: Snapshot
   /** The snapshot of the store's last complete load, or null to look at every entity. */
   readonly since: Snapshot | null
+  /** Snapshots of loads that wrote beyond `since` and have no end: what they touched is touched too. */
+  readonly unfinished?: readonly Snapshot[]
   readonly localPath: (location: string) => string
   /** Name of the temporary table that is made. */
   readonly into: string
@@ -42,7 +44,8 @@ export async function selectWinners(connection: DuckDBConnection, request: Winne
   const best = `arg_max(struct_pack(${row}), (event_timestamp, created_timestamp, run_id))`
   const winners = `SELECT ${keys.join(', ')}, CAST(${best} AS STRUCT(${types.join(', ')})) AS winner
     FROM ${rows(now.files)} WHERE created_timestamp IS NOT NULL GROUP BY ALL`
-  const touched = since === null ? null : await touchedFiles(table, since, now.files)
+  const bases = [...(since === null ? [] : [since]), ...(request.unfinished ?? [])]
+  const touched = since === null ? null : await touchedFiles(table, bases, now.files)
   const sql =
     touched === null
       ? winners
@@ -64,13 +67,22 @@ function heldAs(column: string, type: FeatureType): { column: string; sql: strin
   return { column, sql: bits === whole ? column : `CAST(${column} AS ${bits})`, type: whole }
 }
 
-/** Files that came or went between two snapshots: whoever has a row in one of them is touched. */
-async function touchedFiles(table: Table, since: Snapshot, now: readonly DataFile[]): Promise<DataFile[]> {
-  const before = (await planScan(table, { snapshotId: since.snapshotId })).files
-  const paths = (files: readonly DataFile[]) => new Set(files.map(({ filePath }) => filePath))
-  const [old, current] = [paths(before), paths(now)]
-  return [
-    ...before.filter(({ filePath }) => !current.has(filePath)),
-    ...now.filter(({ filePath }) => !old.has(filePath)),
-  ]
+/** Files that came or went since any of the snapshots: whoever has a row in one of them is touched. */
+async function touchedFiles(
+  table: Table,
+  since: readonly Snapshot[],
+  now: readonly DataFile[],
+): Promise<DataFile[]> {
+  const touched = new Map<string, DataFile>()
+  for (const { snapshotId } of since) {
+    const before = (await planScan(table, { snapshotId })).files
+    for (const file of [...without(before, now), ...without(now, before)]) touched.set(file.filePath, file)
+  }
+  return [...touched.values()]
+}
+
+/** Files of one snapshot that another one does not have. */
+export function without(files: readonly DataFile[], others: readonly DataFile[]): DataFile[] {
+  const paths = new Set(others.map(({ filePath }) => filePath))
+  return files.filter(({ filePath }) => !paths.has(filePath))
 }

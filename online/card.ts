@@ -1,9 +1,10 @@
 /**
- * A group's card as a store keeps it: JSON with the order of the load that wrote it, and the two rules that keep late
- * loads from taking it back.
+ * A group's card as a store keeps it: JSON with the order of the load that wrote it and the loads that have no end yet,
+ * and the rules that keep late loads from taking it back.
  */
-import { InputError, IntegrityError, shapeOf } from '../model/index.ts'
-import type { FeatureValue, GroupCard, LoadMark, LoadOrder, ScalarValue } from './store.ts'
+import { randomUUID } from 'node:crypto'
+import { InputError, IntegrityError, shapeOf, UnavailableError } from '../model/index.ts'
+import type { FeatureValue, GroupCard, LoadMark, LoadOrder, ScalarValue, StartedLoad } from './store.ts'
 import { compareOrder, schemaTag } from './value.ts'
 
 const format = 1
@@ -12,16 +13,32 @@ export interface StoredCard {
   readonly card: GroupCard
   /** The load that last wrote everything but `complete`. */
   readonly writtenBy: LoadOrder
+  /** Made up with the card: another one means that the store was emptied in between. */
+  readonly life: string
+  /** Loads that started and did not finish. */
+  readonly started: readonly RememberedLoad[]
 }
 
-/** What a store keeps after a load of `order` has brought `card`; a smaller order changes nothing. */
+interface RememberedLoad extends StartedLoad {
+  /** A load of a later table has ended since. */
+  readonly outlived?: boolean
+}
+
+/**
+ * What a store keeps after a load of `order` has brought `card`; a smaller order changes nothing.
+ * @param life the one that the load began in: in another one nobody knows of the load
+ */
 export function mergeCard(
   stored: StoredCard | null,
   card: Omit<GroupCard, 'complete'>,
   order: LoadOrder,
+  life?: string,
 ): StoredCard {
   checkCard(card)
-  if (stored === null) return { card: { ...card, complete: null }, writtenBy: order }
+  if (life !== undefined && stored?.life !== life) throw contentLost(card.group)
+  if (stored === null) {
+    return { card: { ...card, complete: null }, writtenBy: order, life: randomUUID(), started: [] }
+  }
   const columns = ({ keys }: Pick<GroupCard, 'keys'>) =>
     keys.map(({ name, type }) => `${name}: ${type}`).join(', ')
   if (columns(stored.card) !== columns(card)) {
@@ -31,20 +48,64 @@ export function mergeCard(
     )
   }
   if (compareOrder(order, stored.writtenBy) < 0) return stored
-  return { card: { ...card, complete: stored.card.complete }, writtenBy: order }
+  return { ...stored, card: { ...card, complete: stored.card.complete }, writtenBy: order }
 }
 
+/** What a store keeps when a load starts; null where one of a greater order has started or finished. */
+export function mergeStart(
+  stored: StoredCard | null,
+  card: Omit<GroupCard, 'complete'>,
+  load: StartedLoad,
+): StoredCard | null {
+  const merged = mergeCard(stored, card, load.order)
+  const others = merged.started.filter(({ order }) => compareOrder(order, load.order) !== 0)
+  const newest = [...others, ...(merged.card.complete === null ? [] : [merged.card.complete])]
+  if (newest.some(({ order }) => compareOrder(order, load.order) > 0)) return null
+  return { ...merged, started: [...others, load] }
+}
+
+/** What a load is told of the others. */
+export const unfinishedOf = ({ started }: StoredCard, { order: own }: StartedLoad): StartedLoad[] =>
+  started.flatMap(({ snapshotId, order }) => (compareOrder(order, own) === 0 ? [] : [{ snapshotId, order }]))
+
 /** What a store keeps after a complete load. Of two marks of one order the later one stays. */
-export function mergeMark(stored: StoredCard | null, group: string, mark: LoadMark): StoredCard {
+export function mergeMark(
+  stored: StoredCard | null,
+  group: string,
+  mark: LoadMark,
+  life?: string,
+): StoredCard {
+  if (life !== undefined && stored?.life !== life) throw contentLost(group)
   if (stored === null) {
     throw new InputError(`group ${group}: nothing was ever written. Call write before finishLoad.`, { group })
   }
+  const started = stored.started.flatMap((load) => stillUnfinished(load, mark.order))
+  const ended = started.length === 0 && stored.started.length === 0 ? stored : { ...stored, started }
   const before = stored.card.complete
   if (before !== null) {
     const order = compareOrder(mark.order, before.order)
-    if (order < 0 || (order === 0 && mark.loadedAtMs <= before.loadedAtMs)) return stored
+    if (order < 0 || (order === 0 && mark.loadedAtMs <= before.loadedAtMs)) return ended
   }
-  return { ...stored, card: { ...stored.card, complete: mark } }
+  return { ...ended, card: { ...stored.card, complete: mark } }
+}
+
+/**
+ * A load looks at whatever the loads before it may have written, so its end is theirs too. It cannot look into a table
+ * that is gone: what a load of that one still writes, the load after the next one finds.
+ */
+function stillUnfinished(load: RememberedLoad, ended: LoadOrder): RememberedLoad[] {
+  if (compareOrder(load.order, ended) > 0) return [load]
+  const { outlived = false } = load
+  if (load.order.incarnation === ended.incarnation) return outlived ? [load] : []
+  return outlived ? [] : [{ ...load, outlived: true }]
+}
+
+/** A mark would claim values that are gone. */
+export function contentLost(group: string): UnavailableError {
+  return new UnavailableError(
+    `group ${group}: the online store was restarted or emptied while the load ran, so what was written may be lost. Load the group again.`,
+    { group },
+  )
 }
 
 function checkCard({ group, schema }: Omit<GroupCard, 'complete'>): void {
@@ -66,7 +127,17 @@ export function encodeCard(stored: StoredCard): string {
 
 /** @throws IntegrityError where the text is no card of this format. */
 export function decodeCard(text: string): StoredCard {
-  const { format: found, card, writtenBy } = JSON.parse(text) as WrittenCard
+  return readCard(JSON.parse(text) as WrittenCard)
+}
+
+/** The same from parsed JSON. */
+export function readCard({
+  format: found,
+  card,
+  writtenBy,
+  life = '',
+  started = [],
+}: WrittenCard): StoredCard {
   if (found !== format) {
     throw new IntegrityError(
       `online store: a card has format ${String(found)}, expected ${format}. Load the group again with this version of Asof.`,
@@ -80,12 +151,14 @@ export function decodeCard(text: string): StoredCard {
       complete: complete === null ? null : { ...complete, order: readOrder(complete.order) },
     },
     writtenBy: readOrder(writtenBy),
+    life,
+    started: started.map((load) => ({ ...load, order: readOrder(load.order) })),
   }
 }
 
 type WrittenOrder = { readonly [field in keyof LoadOrder]: string }
 
-interface WrittenCard {
+export interface WrittenCard {
   readonly format: unknown
   readonly card: Omit<GroupCard, 'complete' | 'defaults'> & {
     /** Absent in cards of before there were defaults. */
@@ -93,6 +166,9 @@ interface WrittenCard {
     readonly complete: (Omit<LoadMark, 'order'> & { readonly order: WrittenOrder }) | null
   }
   readonly writtenBy: WrittenOrder
+  /** Absent, like `started`, in cards of before loads said when they start. */
+  readonly life?: string
+  readonly started?: readonly (Omit<RememberedLoad, 'order'> & { readonly order: WrittenOrder })[]
 }
 
 const readOrder = ({ incarnation, sequenceNumber }: WrittenOrder): LoadOrder => ({

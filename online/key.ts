@@ -55,9 +55,11 @@ export function parseStorageKey(key: string): { store: string; group: string; te
   return { store: key.slice(0, first), group: key.slice(first + 1, second), text: key.slice(second + 1) }
 }
 
+export const isStorageName = (name: string): boolean => /^[A-Za-z0-9_-]{1,128}$/.test(name)
+
 /** @throws InputError where a store or group could not stand in front of a colon. */
 export function checkStorageName(what: 'store' | 'group', name: string): void {
-  if (!/^[A-Za-z0-9_-]{1,128}$/.test(name)) {
+  if (!isStorageName(name)) {
     throw new InputError(
       `${what} ${JSON.stringify(name)}: use 1 to 128 letters, digits, hyphens and underscores.`,
       { [what]: name },

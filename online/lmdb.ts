@@ -16,8 +16,16 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AsofError, InputError, IntegrityError } from '../model/index.ts'
-import { decodeCard, encodeCard, mergeCard, mergeMark, type StoredCard } from './card.ts'
-import { checkStorageName, keyText, parseKeyText, storageKey } from './key.ts'
+import {
+  decodeCard,
+  encodeCard,
+  mergeCard,
+  mergeMark,
+  mergeStart,
+  unfinishedOf,
+  type StoredCard,
+} from './card.ts'
+import { checkStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import {
   checkFolder,
   makeFolder,
@@ -29,21 +37,19 @@ import {
 } from './lmdbTables.ts'
 import type {
   GroupCard,
-  KeyValue,
   LoadMark,
   LoadOrder,
+  LoadStart,
+  OnlineAnswer,
+  OnlineQuestion,
   OnlineRow,
   OnlineStore,
+  ScannedRow,
+  StartedLoad,
   StoredValue,
   ValueSchema,
 } from './store.ts'
 import { decodeBody, decodeHeader, decodeOrder, encodeOrder, encodeValue, orderBytes } from './value.ts'
-
-interface ScannedRow {
-  readonly keys: readonly KeyValue[]
-  readonly value: StoredValue
-  readonly order: LoadOrder
-}
 
 interface ScanPage {
   readonly rows: readonly ScannedRow[]
@@ -98,6 +104,7 @@ class LmdbStore implements OnlineStore {
     card: Omit<GroupCard, 'complete'>,
     order: LoadOrder,
     rows: readonly OnlineRow[],
+    life?: string,
   ): Promise<number> {
     checkStorageName('group', card.group)
     const orderPrefix = encodeOrder(order)
@@ -107,7 +114,7 @@ class LmdbStore implements OnlineStore {
     ]
     // All of it before the first write: a row that cannot be stored leaves nothing half done.
     const encoded = rows.map(encode)
-    await this.transact((tables) => this.writeCard(tables, card, order))
+    await this.transact((tables) => this.writeCard(tables, card, order, life))
     let written = 0
     for (let start = 0; start < rows.length; start += rowsPerTransaction) {
       if (start > 0) await nextTurn()
@@ -117,25 +124,42 @@ class LmdbStore implements OnlineStore {
     return written
   }
 
-  async finishLoad(group: string, mark: LoadMark): Promise<void> {
+  startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null> {
+    checkStorageName('group', card.group)
+    encodeOrder(load.order)
+    return this.transact((tables) => {
+      const merged = mergeStart(this.storedCard(tables, card.group), card, load)
+      if (merged === null) return null
+      this.putCard(tables, card, merged)
+      const unfinished = unfinishedOf(merged, load)
+      return { complete: merged.card.complete, unfinished, life: merged.life }
+    })
+  }
+
+  async finishLoad(group: string, mark: LoadMark, life?: string): Promise<void> {
     encodeOrder(mark.order)
     await this.transact((tables) => {
       const stored = this.storedCard(tables, group)
-      const merged = mergeMark(stored, group, mark)
+      const merged = mergeMark(stored, group, mark, life)
       if (merged !== stored) tables.cards.putSync(this.cardKey(group), Buffer.from(encodeCard(merged)))
     })
   }
 
-  async read(group: string, keys: readonly (readonly KeyValue[])[]): Promise<(StoredValue | null)[]> {
-    const found = await this.attempt('read', (tables) => {
+  read<Question extends OnlineQuestion>(
+    group: string,
+    ask: (columns: KeyColumns) => Question,
+  ): Promise<OnlineAnswer<Question> | null> {
+    return this.attempt('read', (tables) => {
       const stored = this.storedCard(tables, group)
       if (stored === null) return null
-      return keys.map((key) => {
-        const bytes = tables.values.getBinary(this.valueKey(group, keyText(stored.card.keys, key)))
+      const { card } = stored
+      const question = ask(card.keys)
+      const values = question.keys.map((key) => {
+        const bytes = tables.values.getBinary(this.valueKey(group, keyText(card.keys, key)))
         return bytes === undefined ? null : this.decode(tables, group, bytes)
       })
+      return { card, question, values }
     })
-    return found ?? keys.map(() => null)
   }
 
   async *scan(group: string): AsyncGenerator<ScannedRow> {
@@ -167,16 +191,22 @@ class LmdbStore implements OnlineStore {
     let last: Buffer | null = null
     for (const { key, value: bytes } of tables.values.getRange(range)) {
       last = key
-      const value = this.decode(tables, group, bytes)
-      if (value === null) continue
       const keys = parseKeyText(stored.card.keys, key.toString('utf8', prefix.length))
-      rows.push({ keys, value, order: decodeOrder(bytes) })
+      rows.push({ keys, value: this.decode(tables, group, bytes), order: decodeOrder(bytes) })
     }
     return { rows, last }
   }
 
-  private writeCard(tables: Tables, card: Omit<GroupCard, 'complete'>, order: LoadOrder): void {
-    const merged = mergeCard(this.storedCard(tables, card.group), card, order)
+  private writeCard(
+    tables: Tables,
+    card: Omit<GroupCard, 'complete'>,
+    order: LoadOrder,
+    life?: string,
+  ): void {
+    this.putCard(tables, card, mergeCard(this.storedCard(tables, card.group), card, order, life))
+  }
+
+  private putCard(tables: Tables, card: Omit<GroupCard, 'complete'>, merged: StoredCard): void {
     const { tag, features } = card.schema
     const key = this.schemaKey(card.group, tag)
     const text = Buffer.from(JSON.stringify(features))

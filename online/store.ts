@@ -12,9 +12,14 @@
  * the registry nor the definitions. A card with `complete` null means that no full load has ever finished: a reader
  * answers 503, not "no such entity".
  *
- * Siblings: `lmdb.ts` (embedded). Every store passes `test/online/conformance.ts`.
+ * A load says when it starts (`startLoad`) and when it is done (`finishLoad`). What lies between is remembered in the
+ * card: values of a load that broke off are not covered by any mark, so the next load is told of it and looks at what
+ * it may have written. A mark is refused where the store lost something while the load ran.
+ *
+ * Siblings: `lmdb.ts` (embedded), `redis.ts`. Every store passes `test/online/conformance.ts`.
  */
 import type { FeatureType, KeyType } from '../model/index.ts'
+import type { KeyColumns } from './key.ts'
 
 /** Which of two writes wins: the greater incarnation, then the greater sequence number. */
 export interface LoadOrder {
@@ -69,6 +74,40 @@ export interface StoredValue {
   readonly values: readonly FeatureValue[]
 }
 
+/** A load that has begun to write. */
+export interface StartedLoad {
+  readonly snapshotId: string
+  readonly order: LoadOrder
+}
+
+/** What a load must know of the store when it starts, of one moment. */
+export interface LoadStart {
+  readonly complete: LoadMark | null
+  /** Other loads that may have written beyond the mark: they are under way, or broke off. In order. */
+  readonly unfinished: readonly StartedLoad[]
+  /** Names the store's content for as long as nothing of it is lost; `write` and `finishLoad` want it back. */
+  readonly life: string
+}
+
+/** What somebody wants to read: the keys, and whatever else belongs to the question. */
+export interface OnlineQuestion {
+  readonly keys: readonly (readonly KeyValue[])[]
+}
+
+export interface OnlineAnswer<Question> {
+  readonly card: GroupCard
+  readonly question: Question
+  /** In the order of the asked keys; null where there is none, or a tombstone. */
+  readonly values: readonly (StoredValue | null)[]
+}
+
+export interface ScannedRow {
+  readonly keys: readonly KeyValue[]
+  /** Null for a tombstone. */
+  readonly value: StoredValue | null
+  readonly order: LoadOrder
+}
+
 export interface OnlineStore {
   /** What the store is called in marks, reports and messages, such as `lmdb`. */
   readonly name: string
@@ -76,14 +115,39 @@ export interface OnlineStore {
   listGroups(): Promise<string[]>
   /**
    * Writes a batch of rows under one order. Rows whose stored order is not smaller are left alone.
+   * @param life from the load's start: what a store lost in between must not be followed by what no other load knows of
    * @returns how many rows were written
+   * @throws UnavailableError where the store lost something since the load started
    */
-  write(card: Omit<GroupCard, 'complete'>, order: LoadOrder, rows: readonly OnlineRow[]): Promise<number>
-  /** Marks the end of a load. A mark never goes back to a smaller order. */
-  finishLoad(group: string, mark: LoadMark): Promise<void>
-  /** Values in the order of the asked keys; null where there is none or a tombstone. One round trip. */
-  read(group: string, keys: readonly (readonly KeyValue[])[]): Promise<(StoredValue | null)[]>
-  /** Every stored value of a group that is no tombstone, in key order: for comparing, not for serving. */
-  scan(group: string): AsyncIterable<{ keys: readonly KeyValue[]; value: StoredValue; order: LoadOrder }>
+  write(
+    card: Omit<GroupCard, 'complete'>,
+    order: LoadOrder,
+    rows: readonly OnlineRow[],
+    life?: string,
+  ): Promise<number>
+  /**
+   * Announces a load, before its first write. Null where one of a greater order has started or finished: what this one
+   * would write nobody wants any more.
+   */
+  startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null>
+  /**
+   * Marks the end of a load. A mark never goes back to a smaller order.
+   * @param life as for `write`
+   * @throws UnavailableError where the store lost, since then, something that the load may have written
+   */
+  finishLoad(group: string, mark: LoadMark, life?: string): Promise<void>
+  /**
+   * A group's card and values, of one moment and in one round trip; null where the store does not know the group.
+   * @param ask makes the question from the group's key columns, which never change; it may be called more than once
+   */
+  read<Question extends OnlineQuestion>(
+    group: string,
+    ask: (columns: KeyColumns) => Question,
+  ): Promise<OnlineAnswer<Question> | null>
+  /**
+   * What is stored of a group, tombstones included: for comparing, not for serving. In no promised order. Every entity
+   * comes at least once; in a store that walks its keys without a lock (Redis) it may come again.
+   */
+  scan(group: string): AsyncIterable<ScannedRow>
   close(): Promise<void>
 }

@@ -18,7 +18,7 @@
 import { createHash } from 'node:crypto'
 import { InputError, IntegrityError } from '../model/index.ts'
 import { readBody, sizeOfBody, writeBody, writeInt64 } from './body.ts'
-import type { FeatureValue, LoadOrder, OnlineRow, ValueSchema } from './store.ts'
+import type { FeatureValue, LoadOrder, OnlineRow, StoredValue, ValueSchema } from './store.ts'
 
 export const orderBytes = 16
 const versionAt = 16
@@ -94,6 +94,26 @@ export function encodeValue(schema: ValueSchema, order: Buffer, row: OnlineRow):
   writeBody(bytes, schema.features, values, bodyAt)
   return bytes
 }
+
+/**
+ * A value under a schema without its order: two are equal to the bit where these bytes are. A feature that the value's
+ * own schema does not have is null, as it is in the table. Null where the value does not fit under the schema.
+ */
+export function encodeContent(schema: ValueSchema, value: StoredValue): Buffer | null {
+  const { schema: own, values, eventTimestampMicros } = value
+  const wanted = new Map(schema.features.map(({ name, type }) => [name, type]))
+  const isStray = ({ name, type }: Features[number]) => wanted.get(name) !== type
+  if (schemaTag(own.features) !== own.tag || own.features.some(isStray)) return null
+  const byName = new Map(own.features.map(({ name }, at) => [name, values[at] ?? null]))
+  const row = {
+    keys: [],
+    eventTimestampMicros,
+    values: schema.features.map(({ name }) => byName.get(name) ?? null),
+  }
+  return encodeValue(schema, noOrder, row).subarray(orderBytes)
+}
+
+const noOrder = Buffer.alloc(orderBytes)
 
 function encodeTombstone(order: Buffer): Buffer {
   const bytes = Buffer.alloc(bodyAt)

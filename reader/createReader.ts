@@ -21,7 +21,7 @@
  *
  * `GET /health` is 200 while the process lives; `GET /ready` is 200 once every group has been loaded completely.
  * Errors are `{ "error": { "code", "message" } }`: 400 a question that cannot be answered, 404 no such group or route,
- * 503 (with Retry-After) a group that was never loaded completely or a store that does not answer. On a set clock
+ * 503 (with Retry-After) a group that was never loaded completely, a store that holds none or does not answer. On a set clock
  * (rule 11) every answer has the header `asof-clock`, and the health answer says so too.
  *
  * Nothing of a request is logged but the route: ids may be personal data. The caller chooses where to listen.
@@ -33,7 +33,7 @@ import fastify, {
   type FastifyReply,
 } from 'fastify'
 import type { EpochMs } from '../model/index.ts'
-import { createJudge, type GroupCard, type LoadMark, type OnlineStore } from '../online/index.ts'
+import { createJudge, type OnlineStore } from '../online/index.ts'
 import { writeAnswer } from './answer.ts'
 import {
   errorBody,
@@ -94,12 +94,15 @@ export function createReader(options: ReaderOptions): FastifyInstance {
   })
 
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
-    const card = await loadedCard(store, request.params.id)
-    const question = readQuestion(card, request.raw.url ?? '')
+    const { id } = request.params
+    const answer = await store.read(id, (columns) => readQuestion(columns, request.raw.url ?? ''))
+    if (answer === null) throw await nothingThere(store, id)
+    const { card, question, values } = answer
+    if (card.complete === null) throw new NotLoadedError(id)
     const now = nowMs()
     const judge = createJudge(card, now, question.features)
-    const values = await store.read(card.group, question.keys)
-    return reply.type(json).send(writeAnswer(card, now, question, values.map(judge)))
+    const loaded = { ...card, complete: card.complete }
+    return reply.type(json).send(writeAnswer(loaded, now, question, values.map(judge)))
   })
   app.get('/health', () => ({
     status: 'ok',
@@ -125,14 +128,11 @@ function sendError(reply: FastifyReply, error: unknown): ErrorResponse {
   return response
 }
 
-async function loadedCard(store: OnlineStore, group: string): Promise<GroupCard & { complete: LoadMark }> {
-  const card = await store.readCard(group)
-  if (card === null) {
-    const groups = (await store.listGroups()).join(', ') || 'none yet: run asof backfill'
-    throw new NotFoundError(
-      `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups}.`,
-    )
-  }
-  if (card.complete === null) throw new NotLoadedError(group)
-  return { ...card, complete: card.complete }
+/** A store without any group was never loaded, or has lost everything: whether the group exists, it cannot say. */
+async function nothingThere(store: OnlineStore, group: string): Promise<NotFoundError | NotLoadedError> {
+  const groups = await store.listGroups()
+  if (groups.length === 0) return new NotLoadedError(group)
+  return new NotFoundError(
+    `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups.join(', ')}.`,
+  )
 }

@@ -1,6 +1,6 @@
-/** What a request asks for: its query, checked against the group's card. */
+/** What a request asks for: its query, checked against the group's key columns. */
 import { InputError } from '../model/index.ts'
-import { parseKeyText, splitKeyTexts, type GroupCard, type KeyValue } from '../online/index.ts'
+import { parseKeyText, splitKeyTexts, type KeyColumns, type KeyValue } from '../online/index.ts'
 
 export const maxEntities = 1000
 
@@ -14,13 +14,13 @@ export interface Question {
 }
 
 /** Reads the query of an address. @throws InputError with a sentence that says what was expected. */
-export function readQuestion(card: GroupCard, address: string): Question {
+export function readQuestion(columns: KeyColumns, address: string): Question {
   const parameters = readQuery(address)
   const list = parameters.get('entity_ids')
-  const example = card.keys.map(({ type }) => (type === 'string' ? 'a' : '1')).join('|')
+  const example = columns.map(({ type }) => (type === 'string' ? 'a' : '1')).join('|')
   if (list === undefined || list === '') {
     throw new InputError(
-      `entity_ids is missing. Add ?entity_ids= and 1 to ${maxEntities} ids, joined with commas, such as ${example}: ${card.keys.map(({ name }) => name).join('|')}.`,
+      `entity_ids is missing. Add ?entity_ids= and 1 to ${maxEntities} ids, joined with commas, such as ${example}: ${columns.map(({ name }) => name).join('|')}.`,
     )
   }
   const entityIds = splitKeyTexts(list)
@@ -29,13 +29,13 @@ export function readQuestion(card: GroupCard, address: string): Question {
       `entity_ids holds ${entityIds.length} ids, the limit is ${maxEntities}. Ask in several requests.`,
     )
   }
-  const keys = entityIds.map((id, index) => parseEntity(card, id, index))
+  const keys = entityIds.map((id, index) => parseEntity(columns, id, index))
   return { entityIds, keys, features: readFeatures(parameters.get('features')) }
 }
 
-function parseEntity(card: GroupCard, id: string, index: number): KeyValue[] {
+function parseEntity(columns: KeyColumns, id: string, index: number): KeyValue[] {
   try {
-    return parseKeyText(card.keys, id)
+    return parseKeyText(columns, id)
   } catch (error) {
     if (!(error instanceof InputError)) throw error
     throw new InputError(`entity_ids, id ${index + 1}: ${error.message}`, error.context)

@@ -12,6 +12,7 @@ import { get } from './commands/get.ts'
 import { init } from './commands/init.ts'
 import { janitor } from './commands/janitor.ts'
 import { materialize } from './commands/materialize.ts'
+import { onlineVerify } from './commands/onlineVerify.ts'
 import { plan } from './commands/plan.ts'
 import { refresh } from './commands/refresh.ts'
 import { resolveGate } from './commands/resolve.ts'
@@ -135,6 +136,13 @@ command('janitor [group]', 'end runs whose workflow is gone, and sweep what noth
     calling((config, group: string | undefined, { olderThan, output }: Given & { olderThan: string }) =>
       janitor(config, { ...(group === undefined ? {} : { group }), olderThan }, output),
     ),
+  )
+command('online', 'the online stores')
+  .command('verify [group]')
+  .description('compare every stored value of every online store with the published table')
+  .addOption(format())
+  .action(
+    calling((config, group: string | undefined, { output }: Given) => onlineVerify(config, group, output)),
   )
 command('get <group> <entities...>', 'read online values, as the reader serves them')
   .addOption(format())

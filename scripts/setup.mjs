@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensureChromium, ensurePyIceberg, ensureTemporal } from './tools.mjs'
+import { ensureChromium, ensurePyIceberg, ensureRedis, ensureTemporal } from './tools.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const say = (/** @type {string} */ sentence) => console.error(`set-up: ${sentence}`)
@@ -30,7 +30,7 @@ function ensurePackages() {
 
 const wants = {
   demo: [ensureTemporal],
-  test: [ensureTemporal, ensurePyIceberg, ensureChromium],
+  test: [ensureTemporal, ensurePyIceberg, ensureChromium, ensureRedis],
 }
 
 try {

@@ -162,6 +162,35 @@ export async function ensureChromium(say) {
 }
 
 /**
+ * The Redis server that the tests start for themselves: `ASOF_REDIS_SERVER`, or on the PATH.
+ * @returns {string | null}
+ */
+export function findRedis() {
+  const named = process.env.ASOF_REDIS_SERVER
+  if (named) return isExecutable(named) ? named : null
+  return findOnPath('redis-server')
+}
+
+/** @param {(sentence: string) => void} say */
+export async function ensureRedis(say) {
+  if (findRedis() !== null) return
+  const cure =
+    'Install Redis (Debian: apt-get install redis-server) or set ASOF_REDIS_SERVER to a redis-server that is there.'
+  if (findOnPath('apt-get') === null || process.getuid?.() !== 0)
+    throw new Error(`There is no redis-server here. ${cure}`)
+  say('Installing Redis from the Debian packages, once.')
+  for (const args of [
+    ['update', '-qq'],
+    ['install', '-y', '-qq', 'redis-server'],
+  ]) {
+    // The package would start a server of its own on the default port; the tests start theirs.
+    const { code, output } = await run('apt-get', args, { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' })
+    if (code !== 0) throw new Error(`apt-get ${args[0]} failed: ${output.trim().slice(-400)} ${cure}`)
+  }
+  await run('service', ['redis-server', 'stop'], {})
+}
+
+/**
  * Runs a command to its end and keeps what it said.
  * @param {string} command
  * @param {string[]} args

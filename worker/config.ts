@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { InputError, parseInstant } from '../model/index.ts'
+import { parseOnlineStores, type OnlineStoreConfig } from './onlineConfig.ts'
 
 const text = z.string().min(1)
 const wholeNumber = z
@@ -25,6 +26,7 @@ const schema = z.object({
     .default(defaultMemoryLimit),
   ASOF_THREADS: wholeNumber.default(cpus().length),
   ASOF_READER_PORT: wholeNumber.optional(),
+  ASOF_ONLINE: text.default('lmdb').transform(parseOnlineStores),
   TEMPORAL_ADDRESS: text.optional(),
   TEMPORAL_NAMESPACE: text.default('default'),
   ASOF_TASK_QUEUE: text.default('asof'),
@@ -42,6 +44,8 @@ export interface Config {
   readonly duckdbMemoryLimit: string
   readonly duckdbThreads: number
   readonly readerPort: number | null
+  /** All are loaded; the reader serves from the first. */
+  readonly onlineStores: readonly OnlineStoreConfig[]
   /** Null where the embedded development server is used. */
   readonly temporalAddress: string | null
   readonly temporalNamespace: string
@@ -75,6 +79,7 @@ export function readConfig(
     duckdbMemoryLimit: values.ASOF_MEMORY_LIMIT,
     duckdbThreads: values.ASOF_THREADS,
     readerPort: values.ASOF_READER_PORT ?? null,
+    onlineStores: values.ASOF_ONLINE,
     temporalAddress: values.TEMPORAL_ADDRESS ?? null,
     temporalNamespace: values.TEMPORAL_NAMESPACE,
     taskQueue: values.ASOF_TASK_QUEUE,

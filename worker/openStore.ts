@@ -2,17 +2,18 @@
  * Opens a store: every connection of the embedded column, once, for the worker, the command line and the tests.
  *
  * Under the store's home: `store.db` (Iceberg's catalog and the registry, one SQLite file), `warehouse/` (table files),
- * `online/` (LMDB), `spill/` (DuckDB).
+ * `online/` (LMDB), `spill/` (DuckDB). `ASOF_ONLINE` names other online stores (`onlineConfig.ts`).
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ActivityDeps } from '../activities/index.ts'
 import { localFileIO, openSqlite, sqlCatalog, type CatalogTables } from '../iceberg/index.ts'
 import { openDuckDb } from '../offline/index.ts'
-import { openLmdb } from '../online/index.ts'
+import { openLmdb, openRedis, type OnlineStore } from '../online/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
+import type { OnlineStoreConfig } from './onlineConfig.ts'
 import { openStoreClock, type StoreClock } from './storeClock.ts'
 
 export interface Store extends ActivityDeps {
@@ -44,23 +45,34 @@ export async function openStore(config: Config): Promise<Store> {
     threads: config.duckdbThreads,
     tempDirectory: join(config.home, 'spill'),
   })
-  const online = openLmdb({ path: onlinePath(config), store: config.store })
+  const onlineStores = config.onlineStores.map((one) => openOnlineStore(config, one))
   return {
     definitions,
     registry,
     catalog,
     fileIO,
     duckdb,
-    onlineStores: [online],
+    onlineStores,
     now: () => clock.now(),
     store: config.store,
     environment: config.environment,
     baseFolder: config.baseFolder,
     clock,
     async close() {
-      await online.close()
+      await Promise.all(onlineStores.map((online) => online.close()))
       await duckdb.close()
       await registry.close()
     },
   }
+}
+
+/** Redis is asked for nothing before it is used, so that one which is away stops only what needs it. */
+export function openOnlineStore(
+  config: Config,
+  { name, url }: OnlineStoreConfig,
+  readOnly = false,
+): OnlineStore {
+  if (url !== null) return openRedis({ url, name, store: config.store })
+  if (readOnly) mkdirSync(onlinePath(config), { recursive: true })
+  return openLmdb({ path: onlinePath(config), store: config.store, readOnly })
 }

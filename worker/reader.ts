@@ -1,11 +1,10 @@
 /** The reader process: serves online values over HTTP on the loopback interface. */
-import { mkdirSync } from 'node:fs'
+import { InputError } from '../model/index.ts'
 import { createReader } from '../reader/index.ts'
-import { openLmdb } from '../online/index.ts'
 import { openSqlite } from '../iceberg/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import { readConfig } from './config.ts'
-import { databasePath, onlinePath } from './openStore.ts'
+import { databasePath, openOnlineStore } from './openStore.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
 
 const config = readConfig(process.env, process.cwd())
@@ -17,8 +16,9 @@ const isClockSet = clock.note !== null
 if (!isClockSet) await registry.close()
 const stopFollowing = followClock(clock, (sentence) => console.error(sentence))
 
-mkdirSync(onlinePath(config), { recursive: true })
-const store = openLmdb({ path: onlinePath(config), store: config.store, readOnly: true })
+const [serving] = config.onlineStores
+if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
+const store = openOnlineStore(config, serving, true)
 const reader = createReader({
   store,
   nowMs: () => clock.lastKnownNow(),

@@ -4,7 +4,7 @@ import { fileSourcesOf } from '../../model/index.ts'
 import { listSourceFiles, resolvePath } from '../../offline/index.ts'
 import type { Config } from '../../worker/config.ts'
 import { loadDefinitions } from '../../worker/definitions.ts'
-import { databasePath } from '../../worker/openStore.ts'
+import { databasePath, onlinePath, openOnlineStore } from '../../worker/openStore.ts'
 import { CheckFailed, green, print, red, type Format } from '../output.ts'
 import { readStack } from '../stack.ts'
 import { findTemporal } from '../tools.mjs'
@@ -27,6 +27,7 @@ export async function doctor(config: Config, format: Format): Promise<void> {
         ? config.home
         : `none yet; \`asof apply\` makes it in ${config.home}`,
     },
+    ...(await checkOnlineStores(config)),
     checkStack(config),
   ]
   const lines = findings.map(
@@ -77,6 +78,25 @@ async function checkDefinitions(config: Config): Promise<Finding[]> {
     }),
   )
   return findings
+}
+
+/** A store of this machine is made with the first load; one elsewhere must answer. */
+async function checkOnlineStores(config: Config): Promise<Finding[]> {
+  return Promise.all(
+    config.onlineStores.map(async (one): Promise<Finding> => {
+      const what = `online ${one.name}`
+      if (one.url === null && !existsSync(onlinePath(config))) {
+        return { what, ok: true, found: 'none yet; the first load makes it' }
+      }
+      try {
+        const store = openOnlineStore(config, one, true)
+        const groups = await store.listGroups().finally(() => store.close())
+        return { what, ok: true, found: `${groups.length} groups loaded` }
+      } catch (error) {
+        return { what, ok: false, found: error instanceof Error ? error.message : String(error) }
+      }
+    }),
+  )
 }
 
 function checkStack({ home }: Config): Finding {

@@ -20,7 +20,7 @@ async function stateOf(store: Store, group: string) {
   const always = { from: 0, to: Number.MAX_SAFE_INTEGER }
   const online: string[] = []
   for await (const { keys, value } of store.onlineStores[0]?.scan(group) ?? []) {
-    online.push(text([keys, value.eventTimestampMicros, value.values]))
+    online.push(text([keys, value?.eventTimestampMicros ?? null, value?.values ?? null]))
   }
   return {
     rows: await publishedRows(store, group),

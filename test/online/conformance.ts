@@ -4,10 +4,21 @@
  * @example
  * onlineStoreConformance('lmdb', async () => ({ store, another: async () => openLmdb(...), cleanUp: async () => … }))
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { InputError } from '../../model/index.ts'
-import type { GroupCard, LoadMark, LoadOrder, OnlineRow, OnlineStore } from '../../online/store.ts'
+import { InputError, UnavailableError } from '../../model/index.ts'
+import type {
+  GroupCard,
+  KeyValue,
+  LoadMark,
+  LoadOrder,
+  OnlineRow,
+  OnlineStore,
+  ScannedRow,
+  StartedLoad,
+  StoredValue,
+} from '../../online/store.ts'
 import { compareOrder, valueSchema } from '../../online/value.ts'
 
 export interface StoreUnderTest {
@@ -45,15 +56,32 @@ export const rowOf = (key: string, value: number | null): OnlineRow =>
     ? { keys: [key], eventTimestampMicros: null, values: null }
     : { keys: [key], eventTimestampMicros: BigInt(value) * 10n, values: [BigInt(value)] }
 
+export async function readValues(
+  store: OnlineStore,
+  group: string,
+  keys: readonly (readonly KeyValue[])[],
+): Promise<readonly (StoredValue | null)[]> {
+  const answer = await store.read(group, () => ({ keys }))
+  return answer?.values ?? keys.map(() => null)
+}
+
 async function readOne(store: OnlineStore, group: string, key: string): Promise<unknown> {
-  const [value] = await store.read(group, [[key]])
+  const [value] = await readValues(store, group, [[key]])
   return value?.values[0] ?? null
 }
 
-async function scanAll(store: OnlineStore, group: string) {
-  const rows = []
-  for await (const row of store.scan(group)) rows.push(row)
-  return rows
+/** Every entity once, by its first key. */
+async function scanAll(store: OnlineStore, group: string): Promise<ScannedRow[]> {
+  const rows = new Map<string, ScannedRow>()
+  for await (const row of store.scan(group)) rows.set(row.keys.map(String).join('\n'), row)
+  return [...rows.values()].sort(({ keys: [a] }, { keys: [b] }) => (String(a) < String(b) ? -1 : 1))
+}
+
+/** The same without tombstones. */
+async function scanValues(store: OnlineStore, group: string) {
+  return (await scanAll(store, group)).flatMap((row) =>
+    row.value === null ? [] : [{ ...row, value: row.value }],
+  )
 }
 
 const routeKeys = [
@@ -76,6 +104,7 @@ export function onlineStoreConformance(name: string, make: () => Promise<StoreUn
     describe('order', () => orderRules(suite))
     describe('keys', () => keyRules(suite))
     describe('cards', () => cardRules(suite))
+    describe('loads', () => loadRules(suite))
     describe('values', () => valueRules(suite))
     describe('two handles', () => handleRules(suite))
   })
@@ -132,8 +161,11 @@ function orderRules({ store, newGroup }: Suite): void {
     await store().write(cardOf(group), order(1), [rowOf('ATL', 1)])
     expect(await store().write(cardOf(group), order(3), [rowOf('ATL', null), rowOf('JFK', null)])).toBe(2)
     expect(await store().write(cardOf(group), order(2), [rowOf('ATL', 2), rowOf('JFK', 2)])).toBe(0)
-    expect(await store().read(group, [['ATL'], ['JFK']])).toEqual([null, null])
-    expect(await scanAll(store(), group)).toEqual([])
+    expect(await readValues(store(), group, [['ATL'], ['JFK']])).toEqual([null, null])
+    expect(await scanAll(store(), group)).toEqual([
+      { keys: ['ATL'], value: null, order: order(3) },
+      { keys: ['JFK'], value: null, order: order(3) },
+    ])
     await store().write(cardOf(group), order(4), [rowOf('ATL', 4)])
     expect(await readOne(store(), group, 'ATL')).toBe(4n)
   })
@@ -174,13 +206,11 @@ function orderRules({ store, newGroup }: Suite): void {
           }
           const scanned = (await scanAll(store(), group)).map(({ keys, value, order: at }) => [
             keys[0],
-            value.values[0],
+            value?.values[0] ?? null,
             at,
           ])
-          const alive = [...expected]
-            .filter(([, { value }]) => value !== null)
-            .sort(([a], [b]) => (a < b ? -1 : 1))
-          expect(scanned).toEqual(alive.map(([key, { value, order: at }]) => [key, value, at]))
+          const all = [...expected].sort(([a], [b]) => (a < b ? -1 : 1))
+          expect(scanned).toEqual(all.map(([key, { value, order: at }]) => [key, value, at]))
         },
       ),
       { numRuns: 40 },
@@ -210,9 +240,9 @@ function keyRules({ store, newGroup }: Suite): void {
     ]
     const rows = pairs.map((keys, index) => ({ keys, eventTimestampMicros: 0n, values: [BigInt(index)] }))
     expect(await store().write(cardOf(group, { keys: routeKeys }), order(1), rows)).toBe(pairs.length)
-    const values = await store().read(group, pairs)
+    const values = await readValues(store(), group, pairs)
     expect(values.map((value) => value?.values[0])).toEqual(pairs.map((_, index) => BigInt(index)))
-    const scanned = new Set((await scanAll(store(), group)).map(({ keys }) => JSON.stringify(keys)))
+    const scanned = new Set((await scanValues(store(), group)).map(({ keys }) => JSON.stringify(keys)))
     expect(scanned).toEqual(new Set(pairs.map((keys) => JSON.stringify(keys))))
   })
 
@@ -223,13 +253,11 @@ function keyRules({ store, newGroup }: Suite): void {
     await store().write(cardOf(between), order(1), [rowOf('ATL', 4)])
     await store().write(cardOf(group), order(1), [rowOf('A', 1), rowOf('AT', 2)])
     await store().write(cardOf(longer), order(1), [rowOf('ATL', 3)])
-    expect((await store().read(group, [['A'], ['AT'], ['ATL']])).map((value) => value?.values[0])).toEqual([
-      1n,
-      2n,
-      undefined,
-    ])
-    expect((await scanAll(store(), group)).map(({ keys }) => keys[0])).toEqual(['A', 'AT'])
-    expect((await scanAll(store(), longer)).map(({ keys }) => keys[0])).toEqual(['ATL'])
+    expect(
+      (await readValues(store(), group, [['A'], ['AT'], ['ATL']])).map((value) => value?.values[0]),
+    ).toEqual([1n, 2n, undefined])
+    expect((await scanValues(store(), group)).map(({ keys }) => keys[0])).toEqual(['A', 'AT'])
+    expect((await scanValues(store(), longer)).map(({ keys }) => keys[0])).toEqual(['ATL'])
   })
 
   test('int64 keys are exact and come back as bigints', async () => {
@@ -249,20 +277,26 @@ function keyRules({ store, newGroup }: Suite): void {
     ]
     const rows = keys.map((key, index) => ({ keys: key, eventTimestampMicros: 0n, values: [BigInt(index)] }))
     expect(await store().write(card, order(1), rows)).toBe(keys.length)
-    expect((await store().read(group, keys)).map((value) => value?.values[0])).toEqual([0n, 1n, 2n, 3n, 4n])
-    expect((await store().read(group, [[7, 7n]]))[0]?.values).toEqual([4n])
-    expect((await scanAll(store(), group)).map((row) => row.keys)).toEqual(expect.arrayContaining(keys))
-    await expect(store().read(group, [['7', 7]])).rejects.toThrow(/key driver: "7" is no int64/)
-    await expect(store().read(group, [[2n ** 63n, 7]])).rejects.toThrow(/from -9223372036854775808 to/)
-    await expect(store().read(group, [[7n]])).rejects.toThrow(/has 1 keys, expected 2: driver\|shift/)
+    expect((await readValues(store(), group, keys)).map((value) => value?.values[0])).toEqual([
+      0n,
+      1n,
+      2n,
+      3n,
+      4n,
+    ])
+    expect((await readValues(store(), group, [[7, 7n]]))[0]?.values).toEqual([4n])
+    expect((await scanValues(store(), group)).map((row) => row.keys)).toEqual(expect.arrayContaining(keys))
+    await expect(readValues(store(), group, [['7', 7]])).rejects.toThrow(/key driver: "7" is no int64/)
+    await expect(readValues(store(), group, [[2n ** 63n, 7]])).rejects.toThrow(/from -9223372036854775808 to/)
+    await expect(readValues(store(), group, [[7n]])).rejects.toThrow(/has 1 keys, expected 2: driver\|shift/)
   })
 
   test('answers keep the order of the question, misses and duplicates in place', async () => {
     const group = newGroup()
     await store().write(cardOf(group), order(1), [rowOf('a', 1), rowOf('b', 2), rowOf('c', 3)])
-    const found = await store().read(group, [['c'], ['x'], ['a'], ['c'], ['y'], ['b']])
+    const found = await readValues(store(), group, [['c'], ['x'], ['a'], ['c'], ['y'], ['b']])
     expect(found.map((value) => value?.values[0] ?? null)).toEqual([3n, null, 1n, 3n, null, 2n])
-    expect(await store().read(group, [])).toEqual([])
+    expect(await readValues(store(), group, [])).toEqual([])
   })
 
   test('a key that is too long or not well-formed is refused, and nothing of its batch is written', async () => {
@@ -280,8 +314,8 @@ function cardRules({ store, newGroup }: Suite): void {
   test('a group that nobody loaded has no card and no values', async () => {
     const group = newGroup()
     expect(await store().readCard(group)).toBe(null)
-    expect(await store().read(group, [['a'], ['b']])).toEqual([null, null])
-    expect(await scanAll(store(), group)).toEqual([])
+    expect(await store().read(group, () => ({ keys: [['a']] }))).toBe(null)
+    expect(await scanValues(store(), group)).toEqual([])
     await expect(store().finishLoad(group, markOf(order(1)))).rejects.toThrow(/nothing was ever written/)
     expect(await store().listGroups()).not.toContain(group)
   })
@@ -343,6 +377,156 @@ function cardRules({ store, newGroup }: Suite): void {
   })
 }
 
+function loadRules({ store, another, newGroup }: Suite): void {
+  const loadOf = (at: LoadOrder): StartedLoad => ({ snapshotId: markOf(at).snapshotId, order: at })
+  const start = (group: string, at: LoadOrder, change: Partial<GroupCard> = {}) =>
+    store().startLoad(cardOf(group, change), loadOf(at))
+
+  test('a load that starts is told of the mark and of loads that have no end yet', async () => {
+    const group = newGroup()
+    const first = await start(group, order(3))
+    expect(first).toMatchObject({ complete: null, unfinished: [] })
+    expect(await store().readCard(group)).toEqual({ ...cardOf(group), complete: null })
+    await store().finishLoad(group, markOf(order(3)), first?.life)
+    expect(await start(group, order(4))).toMatchObject({ complete: markOf(order(3)), unfinished: [] })
+    // The fourth breaks off, twice: the next one is told once.
+    await start(group, order(4))
+    const fifth = await start(group, order(5))
+    expect(fifth).toMatchObject({ complete: markOf(order(3)), unfinished: [loadOf(order(4))] })
+    const sixth = await start(group, order(6))
+    expect(sixth?.unfinished).toEqual([loadOf(order(4)), loadOf(order(5))])
+    await store().finishLoad(group, markOf(order(5)), fifth?.life)
+    expect((await start(group, order(6)))?.unfinished).toEqual([])
+    expect((await start(group, order(7)))?.unfinished).toEqual([loadOf(order(6))])
+  })
+
+  test('a load is not wanted once one of a greater order has started or finished', async () => {
+    const group = newGroup()
+    const fifth = await start(group, order(5))
+    expect(await start(group, order(4))).toBe(null)
+    await store().finishLoad(group, markOf(order(5)), fifth?.life)
+    expect(await start(group, order(4))).toBe(null)
+    expect(await start(group, order(5))).toMatchObject({ complete: markOf(order(5)) })
+    expect(await start(group, order(1, 2))).toMatchObject({ complete: markOf(order(5)) })
+    expect(await start(group, order(9))).toBe(null)
+    await expect(start(group, order(3, 2), { keys: routeKeys })).rejects.toThrow(/new version/)
+  })
+
+  test('the older of two loads at once ends without moving the mark, and the newer stays known until its own end', async () => {
+    const group = newGroup()
+    const [older, newer] = [await start(group, order(1)), await start(group, order(2))]
+    await store().finishLoad(group, markOf(order(1)), older?.life)
+    expect((await store().readCard(group))?.complete).toEqual(markOf(order(1)))
+    expect((await start(group, order(3)))?.unfinished).toEqual([loadOf(order(2))])
+    await store().finishLoad(group, markOf(order(2)), newer?.life)
+    await store().finishLoad(group, markOf(order(1), 9000), older?.life)
+    expect((await store().readCard(group))?.complete).toEqual(markOf(order(2)))
+  })
+
+  test('a load of a table that is gone stays known to one more load, whose end no late mark of its own is', async () => {
+    const group = newGroup()
+    const old = await start(group, order(7, 1))
+    const next = await start(group, order(1, 2))
+    expect(next?.unfinished).toEqual([loadOf(order(7, 1))])
+    await store().finishLoad(group, markOf(order(1, 2)), next?.life)
+    await store().finishLoad(group, markOf(order(7, 1)), old?.life)
+    expect((await store().readCard(group))?.complete).toEqual(markOf(order(1, 2)))
+    const last = await start(group, order(2, 2))
+    expect(last?.unfinished).toEqual([loadOf(order(7, 1))])
+    await store().finishLoad(group, markOf(order(2, 2)), last?.life)
+    expect((await start(group, order(3, 2)))?.unfinished).toEqual([])
+  })
+
+  test('a load that began in another life of the store is not marked', async () => {
+    const group = newGroup()
+    const before = await start(group, order(1))
+    await expect(store().finishLoad(group, markOf(order(1)), `other${before?.life}`)).rejects.toThrow(
+      UnavailableError,
+    )
+    await expect(store().finishLoad(newGroup(), markOf(order(1)), before?.life)).rejects.toThrow(
+      /restarted or emptied while the load ran/,
+    )
+    expect((await store().readCard(group))?.complete).toBe(null)
+  })
+
+  test('of many cards, starts and marks at once none is lost', async () => {
+    const group = newGroup()
+    const other = await another()
+    const handle = (n: number) => (n % 2 === 0 ? store() : other)
+    const schemaOf = (n: number) => valueSchema([{ name: `feature${n}`, type: 'int64' }])
+    const numbers = Array.from({ length: 12 }, (_, index) => index + 1)
+    const write = (n: number) =>
+      handle(n).write(cardOf(group, { schema: schemaOf(n) }), order(n), [rowOf(`k${n}`, n)])
+    await Promise.all(numbers.map(write))
+    await Promise.all([
+      ...numbers.map((n) => handle(n).finishLoad(group, markOf(order(n)))),
+      ...numbers.map((n) => handle(n + 1).startLoad(cardOf(group), loadOf(order(20 + n)))),
+    ])
+    expect((await store().readCard(group))?.complete).toEqual(markOf(order(12)))
+    const values = await readValues(
+      store(),
+      group,
+      numbers.map((n) => [`k${n}`]),
+    )
+    expect(values.map((value) => value?.schema)).toEqual(numbers.map(schemaOf))
+    // Those that came in behind a greater one were not wanted; the greatest always is.
+    const last = await store().startLoad(cardOf(group), loadOf(order(99)))
+    expect(last?.unfinished.at(-1)).toEqual(loadOf(order(32)))
+    await other.close()
+  })
+
+  test('a read has its card and its values from one moment', async () => {
+    const group = newGroup()
+    const other = await another()
+    const keys = Array.from({ length: 50 }, (_, index) => [`k${index}`])
+    let writing = true
+    const loads = (async () => {
+      for (let n = 1; n <= 40; n++) {
+        // Keys and mark hold n: the mark is moved after the values, so it is never ahead of them.
+        await other.write(
+          cardOf(group),
+          order(n),
+          keys.map(([key]) => rowOf(key as string, n)),
+        )
+        await nextTurn()
+        await other.finishLoad(group, markOf(order(n)))
+        await nextTurn()
+      }
+      writing = false
+    })()
+    let reads = 0
+    while (writing) {
+      const answer = await store().read(group, (columns) => ({ keys, columns }))
+      if (answer === null) {
+        await nextTurn()
+        continue
+      }
+      expect(answer.question.columns).toEqual(answer.card.keys)
+      const marked = answer.card.complete?.order.sequenceNumber ?? 0n
+      const found = answer.values.map((value) => value?.values[0] as bigint)
+      // One call wrote all fifty, so they are of one load: the marked one, or the one that is under way.
+      expect(new Set(found).size).toBe(1)
+      expect([marked, marked + 1n]).toContain(found[0] ?? 0n)
+      reads++
+      await nextTurn()
+    }
+    await loads
+    expect(reads).toBeGreaterThan(3)
+    await other.close()
+  })
+
+  test('a question that cannot be asked fails with its own error', async () => {
+    const group = newGroup()
+    await store().write(cardOf(group), order(1), [])
+    const ask = () => {
+      throw new InputError('no such feature')
+    }
+    await expect(store().read(group, ask)).rejects.toThrow(InputError)
+    expect(await store().read('a:b', ask)).toBe(null)
+    expect(await store().readCard(`${group}:ATL`)).toBe(null)
+  })
+}
+
 function valueRules({ store, newGroup }: Suite): void {
   const schema = valueSchema([
     { name: 'flag', type: 'boolean' },
@@ -369,7 +553,8 @@ function valueRules({ store, newGroup }: Suite): void {
       values,
     }))
     await store().write(cardOf(group, { schema }), order(1), rows)
-    const found = await store().read(
+    const found = await readValues(
+      store(),
       group,
       rows.map(({ keys }) => keys),
     )
@@ -405,7 +590,7 @@ function valueRules({ store, newGroup }: Suite): void {
       ]
       await expect(store().write(cardOf(group, { schema }), order(1), rows)).rejects.toThrow(message)
     }
-    expect(await store().read(group, [['good']])).toEqual([null])
+    expect(await readValues(store(), group, [['good']])).toEqual([null])
     const short = [{ keys: ['a'], eventTimestampMicros: 0n, values: [true] }]
     await expect(store().write(cardOf(group, { schema }), order(1), short)).rejects.toThrow(
       /1 values for 7 features/,
@@ -418,28 +603,29 @@ function valueRules({ store, newGroup }: Suite): void {
     const wider = valueSchema([...cardOf(group).schema.features, { name: 'late', type: 'float64' }])
     const row = { keys: ['both'], eventTimestampMicros: 20n, values: [2n, 0.25] }
     await store().write(cardOf(group, { schema: wider }), order(2), [row])
-    const [old, both] = await store().read(group, [['old'], ['both']])
+    const [old, both] = await readValues(store(), group, [['old'], ['both']])
     expect(old).toEqual({ eventTimestampMicros: 10n, schema: cardOf(group).schema, values: [1n] })
     expect(both).toEqual({ eventTimestampMicros: 20n, schema: wider, values: [2n, 0.25] })
     expect((await store().readCard(group))?.schema).toEqual(wider)
   })
 
-  test('a batch of ten thousand is written, read and scanned in key order', async () => {
+  test('a batch of ten thousand is written, read and scanned', async () => {
     const group = newGroup()
     const rows = Array.from({ length: 10_000 }, (_, index) =>
       rowOf(`k${String(index).padStart(5, '0')}`, index),
     )
     expect(await store().write(cardOf(group), order(1), rows.toReversed())).toBe(10_000)
     expect(await store().write(cardOf(group), order(1), rows)).toBe(0)
-    const found = await store().read(
+    const found = await readValues(
+      store(),
       group,
       rows.map(({ keys }) => keys),
     )
     expect(found.every((value, index) => value?.values[0] === BigInt(index))).toBe(true)
-    const scanned = await scanAll(store(), group)
+    const scanned = await scanValues(store(), group)
     expect(scanned.map(({ keys }) => keys[0])).toEqual(rows.map(({ keys }) => keys[0]))
     for await (const { keys } of store().scan(group)) {
-      expect(keys).toEqual(['k00000'])
+      expect(await readOne(store(), group, String(keys[0]))).not.toBe(null)
       break
     }
   })
@@ -458,7 +644,7 @@ function handleRules({ store, another, newGroup }: Suite): void {
     expect(await readOne(other, group, 'a')).toBe(2n)
     await other.close()
     await other.close()
-    await expect(other.read(group, [['a']])).rejects.toThrow(/closed/)
+    await expect(readValues(other, group, [['a']])).rejects.toThrow(/closed/)
     expect(await readOne(store(), group, 'a')).toBe(2n)
     expect(await store().write(cardOf(group), order(3), [rowOf('a', 3)])).toBe(1)
   })
@@ -471,7 +657,7 @@ function handleRules({ store, another, newGroup }: Suite): void {
       (index % 2 === 0 ? store() : other).write(cardOf(group), order(n), rows(n)),
     )
     await Promise.all(loads)
-    const scanned = await scanAll(store(), group)
+    const scanned = await scanValues(store(), group)
     expect(scanned.length).toBe(5000)
     expect(scanned.every(({ value }) => value.values[0] === 4n)).toBe(true)
     await other.close()

@@ -398,7 +398,7 @@ test('a reader that was there first serves what another process writes', async (
   const { get } = await serve(early)
   const ask = () => get('/feature-groups/a_v1/online?entity_ids=k0,k49999')
   const unknown = await ask()
-  expect([unknown.status, unknown.body.error.message]).toEqual([404, expect.stringContaining('none yet')])
+  expect([unknown.status, unknown.body.error.code]).toEqual([503, 'not_loaded'])
   const writer = startWriter(path)
   await writer.load({ group: 'a_v1', sequence: 1, rows: 10, finish: false })
   expect((await ask()).status).toBe(503)

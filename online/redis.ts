@@ -1,0 +1,284 @@
+/**
+ * The online store in Redis, shared by any number of processes and machines.
+ *
+ * | key | type | value |
+ * |---|---|---|
+ * | `<store>` | set | the groups |
+ * | `<store>:<group>` | string | the card and the schemas of all tags (`groupRecord.ts`) |
+ * | `<store>:<group>:<key text>` (`key.ts`) | string | the value (`value.ts`) |
+ *
+ * Names hold no colon, so the three never meet. Which of two writes wins is decided inside Redis (`redisScripts.ts`),
+ * many keys a call; the card is read, merged, and put only where it still is what was read. A read is one MGET: card and
+ * values of one moment.
+ *
+ * Redis may lose its newest writes when it restarts, or everything. The card goes with the values then, so an emptied
+ * store is one that was never loaded; and a load notes at its start which server it writes to, and is not marked where
+ * another one is there at its end. Redis must not be one that evicts keys.
+ */
+import { IntegrityError, UnavailableError } from '../model/index.ts'
+import { contentLost, mergeCard, mergeMark, mergeStart, unfinishedOf, type StoredCard } from './card.ts'
+import { decodeRecord, encodeRecord, withCard, type GroupRecord } from './groupRecord.ts'
+import { checkStorageName, isStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
+import { RedisConnection, type RedisOptions } from './redisConnection.ts'
+import { otherServer, putWinners, swapped, swapRecord } from './redisScripts.ts'
+import type {
+  GroupCard,
+  LoadMark,
+  LoadOrder,
+  LoadStart,
+  OnlineAnswer,
+  OnlineQuestion,
+  OnlineRow,
+  OnlineStore,
+  ScannedRow,
+  StartedLoad,
+  StoredValue,
+} from './store.ts'
+import { decodeBody, decodeHeader, decodeOrder, encodeOrder, encodeValue } from './value.ts'
+
+export type { RedisOptions } from './redisConnection.ts'
+
+/** Keys of one script call: Redis does nothing else while it runs. */
+const keysPerCall = 200
+/** Calls under way at once. */
+const callsAtOnce = 8
+const keysPerScan = 1_000
+
+/** Opens the store; Redis is asked for nothing before the first call. @throws InputError for what is no address */
+export function openRedis(options: RedisOptions): OnlineStore {
+  checkStorageName('store', options.store)
+  return new RedisStore(options)
+}
+
+interface KnownRecord {
+  readonly text: Buffer
+  readonly record: GroupRecord
+}
+
+class RedisStore implements OnlineStore {
+  readonly name: string
+  private readonly store: string
+  private readonly connection: RedisConnection
+  private readonly records = new Map<string, KnownRecord>()
+
+  constructor(options: RedisOptions) {
+    this.name = options.name ?? 'redis'
+    this.store = options.store
+    this.connection = new RedisConnection(options)
+  }
+
+  async readCard(group: string): Promise<GroupCard | null> {
+    return (await this.fetchRecord(group))?.record.stored.card ?? null
+  }
+
+  async listGroups(): Promise<string[]> {
+    const groups = await this.connection.attempt('read', (client) => client.smembers(this.store))
+    if (groups.length === 0) return []
+    const keys = groups.map((group) => this.recordKey(group))
+    const records = await this.connection.attempt('read', (client) => client.mgetBuffer(...keys))
+    return groups.filter((_, index) => records[index] != null).sort()
+  }
+
+  async write(
+    card: Omit<GroupCard, 'complete'>,
+    order: LoadOrder,
+    rows: readonly OnlineRow[],
+    life?: string,
+  ): Promise<number> {
+    checkStorageName('group', card.group)
+    const orderBytes = encodeOrder(order)
+    // All of it before the first write: a row that cannot be stored leaves nothing half done.
+    const encoded = rows.map((row): [string, Buffer] => [
+      storageKey(this.store, card.group, keyText(card.keys, row.keys)),
+      encodeValue(card.schema, orderBytes, row),
+    ])
+    const { content, runId } = partsOf(life)
+    if (runId !== undefined && (await this.connection.runId()) !== runId) throw contentLost(card.group)
+    await this.change(card.group, (record) =>
+      withCard(record, card, mergeCard(record?.stored ?? null, card, order, content)),
+    )
+    return this.putAll(orderBytes, encoded)
+  }
+
+  async startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null> {
+    checkStorageName('group', card.group)
+    encodeOrder(load.order)
+    const runId = await this.connection.runId()
+    const changed = await this.change(card.group, (record) => {
+      const merged = mergeStart(record?.stored ?? null, card, load)
+      return merged === null ? null : withCard(record, card, merged)
+    })
+    if (changed === null) return null
+    const { card: there, life } = changed.stored
+    const unfinished = unfinishedOf(changed.stored, load)
+    return { complete: there.complete, unfinished, life: `${life}${lifeSeparator}${runId}` }
+  }
+
+  async finishLoad(group: string, mark: LoadMark, life?: string): Promise<void> {
+    encodeOrder(mark.order)
+    const { content, runId } = partsOf(life)
+    const merge = (record: GroupRecord | null): GroupRecord => {
+      const stored: StoredCard = mergeMark(record?.stored ?? null, group, mark, content)
+      return { stored, schemas: record?.schemas ?? new Map() }
+    }
+    await this.change(group, merge, runId)
+  }
+
+  async read<Question extends OnlineQuestion>(
+    group: string,
+    ask: (columns: KeyColumns) => Question,
+  ): Promise<OnlineAnswer<Question> | null> {
+    let known = this.records.get(group) ?? (await this.fetchRecord(group))
+    while (known !== null) {
+      const columns = known.record.stored.card.keys
+      const question = ask(columns)
+      const [text, ...found] = await this.fetch(group, columns, question)
+      known = this.remember(group, text ?? null)
+      if (known === null || !sameColumns(known.record.stored.card.keys, columns)) continue
+      const { record } = known
+      const values = found.map((bytes) => (bytes === null ? null : decode(record, group, bytes)))
+      return { card: record.stored.card, question, values }
+    }
+    return null
+  }
+
+  /** Redis walks its keys in no order, and under a walk that takes long it may come by a key twice. */
+  async *scan(group: string): AsyncGenerator<ScannedRow> {
+    const runId = await this.connection.runId()
+    const prefix = storageKey(this.store, group, '')
+    let cursor = '0'
+    do {
+      const at = cursor
+      const [next, keys] = await this.connection.attempt('read', (client) =>
+        client.scan(at, 'MATCH', `${prefix}*`, 'COUNT', keysPerScan),
+      )
+      if (keys.length > 0) yield* await this.scannedRows(group, prefix, keys)
+      cursor = next
+    } while (cursor !== '0')
+    // A cursor of another server means nothing: keys may have been passed over.
+    if ((await this.connection.runId()) !== runId) {
+      throw new UnavailableError(
+        `online store ${this.connection.label} was restarted while its values were read. Start again.`,
+      )
+    }
+  }
+
+  close(): Promise<void> {
+    this.connection.close()
+    return Promise.resolve()
+  }
+
+  private async scannedRows(group: string, prefix: string, keys: readonly string[]): Promise<ScannedRow[]> {
+    const [text, ...values] = await this.connection.attempt('read', (client) =>
+      client.mgetBuffer(this.recordKey(group), ...keys),
+    )
+    const known = this.remember(group, text ?? null)
+    if (known === null) return []
+    const { record } = known
+    return keys.flatMap((key, index) => {
+      const bytes = values[index] ?? null
+      if (bytes === null) return []
+      const keyValues = parseKeyText(record.stored.card.keys, key.slice(prefix.length))
+      return [{ keys: keyValues, value: decode(record, group, bytes), order: decodeOrder(bytes) }]
+    })
+  }
+
+  private async fetch(
+    group: string,
+    columns: KeyColumns,
+    { keys }: OnlineQuestion,
+  ): Promise<(Buffer | null)[]> {
+    const names = keys.map((key) => storageKey(this.store, group, keyText(columns, key)))
+    return this.connection.attempt('read', (client) => client.mgetBuffer(this.recordKey(group), ...names))
+  }
+
+  private async putAll(order: Buffer, encoded: readonly (readonly [string, Buffer])[]): Promise<number> {
+    let next = 0
+    let written = 0
+    const work = async () => {
+      while (next < encoded.length) {
+        const part = encoded.slice(next, (next += keysPerCall))
+        const values = part.map(([, value]) => value)
+        const keys = part.map(([key]) => key)
+        const count = await this.connection.run(putWinners, keys, [order, ...values])
+        // After the await: the others count too.
+        written += count
+      }
+    }
+    await Promise.all(Array.from({ length: callsAtOnce }, work))
+    return written
+  }
+
+  /**
+   * Replaces a group's record by what `merge` makes of it, however many others do the same; null where it makes nothing.
+   * @param runId the server that must do it; any where it is left out
+   */
+  private async change(
+    group: string,
+    merge: (record: GroupRecord | null) => GroupRecord | null,
+    runId = '',
+  ): Promise<GroupRecord | null> {
+    for (;;) {
+      const before = await this.fetchRecord(group)
+      const after = merge(before?.record ?? null)
+      if (after === null) return null
+      const text = encodeRecord(after)
+      if (runId === '' && before?.text.equals(Buffer.from(text)) === true) return after
+      if (before === null) await this.connection.attempt('write', (client) => client.sadd(this.store, group))
+      const done = await this.connection.run(
+        swapRecord,
+        [this.recordKey(group)],
+        [before?.text ?? '', text, runId],
+      )
+      if (done === otherServer) throw contentLost(group)
+      if (done === swapped) return after
+    }
+  }
+
+  private async fetchRecord(group: string): Promise<KnownRecord | null> {
+    // What holds a colon would be a value's key.
+    if (!isStorageName(group)) return null
+    const text = await this.connection.attempt('read', (client) => client.getBuffer(this.recordKey(group)))
+    return this.remember(group, text)
+  }
+
+  /** Parsed again only where its bytes have changed. */
+  private remember(group: string, text: Buffer | null): KnownRecord | null {
+    const there = this.records.get(group)
+    if (text === null) {
+      this.records.delete(group)
+      return null
+    }
+    if (there !== undefined && there.text.equals(text)) return there
+    const known = { text, record: decodeRecord(text.toString()) }
+    this.records.set(group, known)
+    return known
+  }
+
+  private recordKey(group: string): string {
+    return `${this.store}:${group}`
+  }
+}
+
+const lifeSeparator = '@'
+
+/** The card's life, and the server that it was written to. */
+function partsOf(life: string | undefined): { content?: string; runId?: string } {
+  const [content, runId] = life?.split(lifeSeparator) ?? []
+  return { ...(content === undefined ? {} : { content }), ...(runId === undefined ? {} : { runId }) }
+}
+
+const sameColumns = (a: KeyColumns, b: KeyColumns) => JSON.stringify(a) === JSON.stringify(b)
+
+function decode({ schemas }: GroupRecord, group: string, bytes: Buffer): StoredValue | null {
+  const { tag, eventTimestampMicros } = decodeHeader(bytes)
+  if (tag === null) return null
+  const schema = schemas.get(tag)
+  if (schema === undefined) {
+    throw new IntegrityError(`group ${group}: a value has schema ${tag}, which the store does not keep.`, {
+      group,
+      tag,
+    })
+  }
+  return { eventTimestampMicros, schema, values: decodeBody(schema, bytes) }
+}

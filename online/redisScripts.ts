@@ -1,0 +1,46 @@
+/** What Redis decides by itself, in one step that nothing can come between. */
+import { script } from './redisConnection.ts'
+
+/**
+ * Puts the values whose order is greater than what is stored, and answers how many those were.
+ *
+ * `KEYS`: the values' keys. `ARGV[1]`: the order, 16 bytes; then one value a key.
+ *
+ * Lua compares strings by the server's locale and its numbers hold 53 bits, so the order is compared as four unsigned
+ * 32-bit integers.
+ */
+export const putWinners = script(`
+local order = ARGV[1]
+local a, b, c, d = struct.unpack('>I4I4I4I4', order)
+local written = 0
+for at, key in ipairs(KEYS) do
+  local there = redis.call('GETRANGE', key, 0, 15)
+  local wins = #there < 16
+  if not wins and there ~= order then
+    local e, f, g, h = struct.unpack('>I4I4I4I4', there)
+    if a ~= e then wins = a > e
+    elseif b ~= f then wins = b > f
+    elseif c ~= g then wins = c > g
+    else wins = d > h end
+  end
+  if wins then
+    redis.call('SET', key, ARGV[at + 1])
+    written = written + 1
+  end
+end
+return written`)
+
+export const swapped = 1
+export const otherServer = -1
+
+/**
+ * Replaces a group's record if it still is what the caller has read.
+ *
+ * `KEYS[1]`: the record. `ARGV`: what was read, empty for none; what shall stand there; the run id that the server must
+ * have, empty for any. Answers 1 when done, 0 when somebody else was first, -1 when the server is another one.
+ */
+export const swapRecord = script(`
+if ARGV[3] ~= '' and string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= ARGV[3] then return -1 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1`)

@@ -1,0 +1,192 @@
+/** Redis, the real server: the conformance suite, and what is its own: losing the server, its data, or the way to it. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { InputError, UnavailableError } from '../../model/index.ts'
+import { openRedis } from '../../online/redis.ts'
+import type { OnlineStore } from '../../online/store.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
+
+const servers: TestRedis[] = []
+async function newServer(options: Parameters<typeof startRedis>[0] = {}): Promise<TestRedis> {
+  const server = await startRedis(options)
+  servers.push(server)
+  return server
+}
+afterAll(() => Promise.all(servers.map((server) => server.end())))
+
+onlineStoreConformance('redis', async () => {
+  const { url } = await newServer()
+  const store = openRedis({ url, store: 'test' })
+  return {
+    store,
+    another: () => Promise.resolve(openRedis({ url, store: 'test' })),
+    cleanUp: () => store.close(),
+  }
+})
+
+const group = 'a_v1'
+const loadOf = (n: number) => ({ snapshotId: markOf(order(n)).snapshotId, order: order(n) })
+const rows = (from: number, to: number, value: number) =>
+  Array.from({ length: to - from }, (_, index) => rowOf(`k${from + index}`, value))
+
+describe('redis', () => {
+  let server: TestRedis
+  let store: OnlineStore
+  beforeAll(async () => {
+    server = await newServer()
+    store = openRedis({ url: server.url, store: 'test', timeoutMs: 1_000 })
+  })
+  afterAll(() => store.close())
+
+  test('two stores in one database see nothing of each other, and keys stand as they are documented', async () => {
+    const other = openRedis({ url: server.url, store: 'testa' })
+    await store.write(cardOf(group), order(1), [rowOf('ATL', 1)])
+    await other.write(cardOf('b_v1'), order(1), [rowOf('ATL', 2)])
+    expect([await store.listGroups(), await other.listGroups()]).toEqual([['a_v1'], ['b_v1']])
+    expect(await other.read(group, () => ({ keys: [['ATL']] }))).toBe(null)
+    const keys = await server.look((client) => client.keys('*'))
+    expect(keys.sort()).toEqual([
+      'test',
+      'test:a_v1',
+      'test:a_v1:ATL',
+      'testa',
+      'testa:b_v1',
+      'testa:b_v1:ATL',
+    ])
+    await other.close()
+  })
+
+  test('a server that forgets its scripts is told them again', async () => {
+    await server.look((client) => client.script('FLUSH'))
+    expect(await store.write(cardOf(group), order(2), rows(0, 1000, 2))).toBe(1000)
+  })
+
+  test('a database that holds something else is no store', async () => {
+    await server.look((client) => client.lpush('test:list_v1', 'a'))
+    await expect(store.readCard('list_v1')).rejects.toThrow(/holds something else.*database of its own/)
+  })
+
+  test('a server that is away is told of in bounded time, and found again by itself', async () => {
+    await server.kill()
+    const [before, at] = [Date.now(), /127\.0\.0\.1:\d+ cannot read: .*ECONNREFUSED.*ASOF_ONLINE/]
+    await expect(store.readCard(group)).rejects.toThrow(UnavailableError)
+    await expect(store.readCard(group)).rejects.toThrow(at)
+    await expect(store.write(cardOf(group), order(3), [])).rejects.toThrow(UnavailableError)
+    const late = openRedis({ url: server.url, store: 'test', timeoutMs: 1_000 })
+    await expect(late.listGroups()).rejects.toThrow(at)
+    expect(Date.now() - before).toBeLessThan(4_000)
+    await server.start()
+    await untilAnswers(store)
+    expect((await readValues(store, group, [['k7']]))[0]?.values).toEqual([2n])
+    expect(await late.listGroups()).toContain(group)
+    await late.close()
+  })
+
+  test('a server that does not answer is not waited for, and is used again when it does', async () => {
+    server.pause()
+    const before = Date.now()
+    await expect(store.readCard(group)).rejects.toThrow(/cannot read: Command timed out/)
+    expect(Date.now() - before).toBeLessThan(3_000)
+    server.resume()
+    expect((await store.readCard(group))?.group).toBe(group)
+  })
+
+  test('a closed store says so', async () => {
+    const closed = openRedis({ url: server.url, store: 'test' })
+    await closed.close()
+    await closed.close()
+    await expect(closed.listGroups()).rejects.toThrow(/was closed/)
+  })
+
+  test.each(['http://host', 'redis:', 'localhost:6379', 'redis://user:secret@host:port/0', 'redis://h/x'])(
+    '%s is no address, and is not repeated',
+    (url) => {
+      const openIt = () => openRedis({ url, store: 'test' })
+      expect(openIt).toThrow(InputError)
+      expect(openIt).toThrow(/redis:\/\/host:6379\/0/)
+      expect(openIt).not.toThrow(/secret/)
+    },
+  )
+})
+
+/** After a restart the client is back within its longest pause. */
+async function untilAnswers(store: OnlineStore): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await store.listGroups()
+      return
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || attempt === 50) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+describe('redis with a password', () => {
+  test('the right one opens it; a wrong one or none is said, without the secret', async () => {
+    const password = 'p@ss:w/rd%s3cret'
+    const server = await newServer({ password })
+    const address = (word: string) => `redis://:${encodeURIComponent(word)}@127.0.0.1:${server.port}/1`
+    const right = openRedis({ url: address(password), store: 'test' })
+    await right.write(cardOf(group), order(1), [rowOf('a', 1)])
+    expect(await right.listGroups()).toEqual([group])
+    await right.close()
+    for (const url of [address('s3cret-but-wrong'), server.url]) {
+      const wrong = openRedis({ url, store: 'test', timeoutMs: 1_000 })
+      const error: unknown = await wrong.listGroups().catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(UnavailableError)
+      const words = [String(error), JSON.stringify(error), String((error as Error).cause)].join(' ')
+      expect(words).toMatch(/127\.0\.0\.1:\d+.*(WRONGPASS|NOAUTH).*credentials/)
+      expect(words).not.toMatch(/s3cret/)
+      await wrong.close()
+    }
+  })
+})
+
+describe('a redis that dies while a load writes', () => {
+  test.each([
+    ['comes back with its data', false],
+    ['comes back empty', true],
+  ])('and %s: the load fails, the mark stays true, and a retry ends right', async (_, empty) => {
+    const server = await newServer()
+    const store = openRedis({ url: server.url, store: 'test', timeoutMs: 1_000 })
+    const load = async (n: number, from: number, count: number, between: () => Promise<void>) => {
+      const started = await store.startLoad(cardOf(group), loadOf(n))
+      for (let at = from; at < count; at += 2_000) {
+        await store.write(cardOf(group), order(n), rows(at, Math.min(at + 2_000, count), n), started?.life)
+        if (at === from) await between()
+      }
+      await store.finishLoad(group, markOf(order(n)), started?.life)
+    }
+    const all = Array.from({ length: 6_000 }, (_, index) => [`k${index}`])
+    const nothing = () => Promise.resolve()
+    await load(1, 0, 6_000, nothing)
+
+    // In the middle of a call.
+    const dying = load(2, 0, 6_000, () => {
+      setTimeout(() => void server.kill(), 2)
+      return new Promise((resolve) => setTimeout(resolve, 1))
+    })
+    await expect(dying.then(() => load(3, 0, 6_000, nothing))).rejects.toThrow(UnavailableError)
+    await server.start({ empty })
+    await untilAnswers(store)
+    expect((await store.readCard(group))?.complete ?? null).toEqual(empty ? null : markOf(order(1)))
+
+    // Between two calls, and back before anybody notices: only the end can tell.
+    const unaware = load(4, 0, 6_000, async () => {
+      await server.start({ empty })
+      await untilAnswers(store)
+    })
+    await expect(unaware).rejects.toThrow(/restarted or emptied while the load ran.*Load the group again/)
+    const card = await store.readCard(group)
+    expect(card?.complete ?? null).toEqual(empty ? null : markOf(order(1)))
+    const again = await store.startLoad(cardOf(group), loadOf(5))
+    expect(again?.complete ?? null).toEqual(empty ? null : markOf(order(1)))
+
+    await load(5, 0, 6_000, nothing)
+    expect((await store.readCard(group))?.complete).toEqual(markOf(order(5)))
+    const values = await readValues(store, group, all)
+    expect(values.every((value) => value?.values[0] === 5n)).toBe(true)
+    await store.close()
+  })
+})

@@ -10,6 +10,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, type Snapshot, type Table } from '../iceberg/index.ts'
 import { defaultsOf, durationMs, InputError, IntegrityError, type BoundGroup } from '../model/index.ts'
 import {
+  compareOrder,
   valueSchema,
   type GroupCard,
   type LoadOrder,
@@ -26,8 +27,8 @@ import { onlineRowsOf } from './onlineRows.ts'
 import { loadPathOf, summaryKeys, writeOnce } from './runFiles.ts'
 import { selectWinners } from './winners.ts'
 
-/** Rows in JavaScript at once. */
-const batchRows = 2_048
+/** Rows in JavaScript at once, and a chunk of DuckDB's. */
+const batchRows = 4096
 export const incarnationProperty = 'asof.incarnation'
 
 export const materializeGroup =
@@ -84,13 +85,14 @@ async function loadStore(
     const localPath = (location: string) => deps.fileIO.localPath(location)
     const considered = await selectWinners(connection, { table, bound, snapshot, since, localPath, into })
     const counts = { entities: 0, tombstones: 0, considered }
+    const card = cardOf(bound)
     const write = async (rows: readonly OnlineRow[]) => {
       load.signal.throwIfAborted()
-      counts.entities += await store.write(cardOf(bound), order, rows)
+      counts.entities += await store.write(card, order, rows)
       counts.tombstones += rows.filter(({ values }) => values === null).length
     }
     for await (const rows of onlineRowsOf(connection, into, bound, batchRows)) await write(rows)
-    if (since === null) await buryUnknown(connection, load, into, write)
+    if (since === null) await buryUnknown(connection, { ...load, order, winners: into, considered }, write)
     const loadedAtMs = await deps.now()
     await finish(loadedAtMs)
     await noteFirstLoads(deps, load, since, loadedAtMs)
@@ -112,19 +114,31 @@ async function lastLoaded(
   return table.snapshot(BigInt(complete.snapshotId))
 }
 
-/** After a full load, whoever is in the store and has no published row gets a tombstone. */
+interface Burial extends StoreLoad {
+  readonly order: LoadOrder
+  /** The table of winners, all of which are written, and how many they are. */
+  readonly winners: string
+  readonly considered: number
+}
+
+/**
+ * After a full load, whoever is in the store and has no published row gets a tombstone. All winners are in the store by
+ * now: where it holds no more than them, it holds nobody else.
+ */
 async function buryUnknown(
   connection: DuckDBConnection,
-  { store, bound }: StoreLoad,
-  winners: string,
+  { store, bound, order, winners, considered }: Burial,
   write: (rows: readonly OnlineRow[]) => Promise<void>,
 ): Promise<void> {
+  if ((await store.count?.(bound.group.id)) === considered) return
   const stored = `${winners}_stored`
   const keys = bound.keys.map(({ name }) => quoteIdentifier(name)).join(', ')
   await query(connection, `CREATE TEMP TABLE ${stored} AS SELECT ${keys} FROM ${winners} LIMIT 0`)
   const appender = await connection.createAppender(stored)
-  for await (const { keys: values } of store.scan(bound.group.id)) {
-    values.forEach((value, at) => {
+  for await (const row of store.scan(bound.group.id)) {
+    // What this load wrote is a winner's, and what a later one wrote would win over the tombstone.
+    if (compareOrder(row.order, order) >= 0) continue
+    row.keys.forEach((value, at) => {
       const { type } = bound.keys[at] ?? {}
       if (type === 'string') appender.appendVarchar(String(value))
       else if (type === 'int64') appender.appendBigInt(BigInt(value))
@@ -134,9 +148,10 @@ async function buryUnknown(
   }
   appender.closeSync()
   const gone = `${winners}_gone`
+  await query(connection, `CREATE TEMP TABLE ${gone} AS FROM ${winners} LIMIT 0`)
   await query(
     connection,
-    `CREATE TEMP TABLE ${gone} AS SELECT ${keys}, NULL AS winner FROM ${stored} ANTI JOIN ${winners} USING (${keys})`,
+    `INSERT INTO ${gone} BY NAME SELECT ${keys} FROM ${stored} ANTI JOIN ${winners} USING (${keys})`,
   )
   for await (const rows of onlineRowsOf(connection, gone, bound, batchRows)) await write(rows)
 }

@@ -83,6 +83,8 @@ export interface OnlineStore {
   finishLoad(group: string, mark: LoadMark): Promise<void>
   /** Values in the order of the asked keys; null where there is none or a tombstone. One round trip. */
   read(group: string, keys: readonly (readonly KeyValue[])[]): Promise<(StoredValue | null)[]>
+  /** How many entities of a group the store holds a value or a tombstone of; only where that is cheaper than to scan. */
+  count?(group: string): Promise<number>
   /** Every stored value of a group that is no tombstone, in key order: for comparing, not for serving. */
   scan(group: string): AsyncIterable<{ keys: readonly KeyValue[]; value: StoredValue; order: LoadOrder }>
   close(): Promise<void>

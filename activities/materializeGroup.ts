@@ -89,7 +89,7 @@ async function loadStore(
     const write = async (rows: readonly OnlineRow[]) => {
       load.signal.throwIfAborted()
       counts.entities += await store.write(card, order, rows)
-      counts.tombstones += rows.filter(({ values }) => values === null).length
+      counts.tombstones += rows.filter(({ eventTimestampMicros }) => eventTimestampMicros === null).length
     }
     for await (const rows of onlineRowsOf(connection, into, bound, batchRows)) await write(rows)
     if (since === null) await buryUnknown(connection, { ...load, order, winners: into, considered }, write)

@@ -93,18 +93,41 @@ function appendRows(
       first as KeyValue[],
     )
   })
-  for (const [row, eventTimestampMicros] of timestamps.entries()) {
-    const isTombstone = eventTimestampMicros === null
-    const values = isTombstone ? null : valuesOf(columns, row)
-    batch.push({ keys: keyValues.map((column) => column[row] as KeyValue), eventTimestampMicros, values })
-  }
+  const read: WinnerColumns = { keys: keyValues, timestamps, features: columns }
+  for (let row = 0; row < timestamps.length; row++) batch.push(new WinnerRow(read, row))
 }
 
-/** Pushed one by one, so that V8 keeps an array of numbers as numbers, not as objects. */
-function valuesOf(columns: readonly (readonly FeatureValue[])[], row: number): FeatureValue[] {
-  const values: FeatureValue[] = []
-  for (const column of columns) values.push(column[row] as FeatureValue)
-  return values
+interface WinnerColumns {
+  readonly keys: readonly (readonly KeyValue[])[]
+  readonly timestamps: readonly (bigint | null)[]
+  readonly features: readonly (readonly FeatureValue[])[]
+}
+
+/** Looks into the columns when it is asked: arrays that live as long as their batch cost more to collect than to make. */
+class WinnerRow implements OnlineRow {
+  readonly #columns: WinnerColumns
+  readonly #row: number
+
+  constructor(columns: WinnerColumns, row: number) {
+    this.#columns = columns
+    this.#row = row
+  }
+
+  get keys(): KeyValue[] {
+    return this.#columns.keys.map((column) => column[this.#row] as KeyValue)
+  }
+
+  get eventTimestampMicros(): bigint | null {
+    return this.#columns.timestamps[this.#row] ?? null
+  }
+
+  get values(): FeatureValue[] | null {
+    if (this.eventTimestampMicros === null) return null
+    const values: FeatureValue[] = []
+    // Pushed one by one, so that V8 keeps an array of numbers as numbers, not as objects.
+    for (const column of this.#columns.features) values.push(column[this.#row] as FeatureValue)
+    return values
+  }
 }
 
 function featureValues(type: FeatureType, values: DuckDBValue[]): readonly FeatureValue[] {

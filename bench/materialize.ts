@@ -16,7 +16,7 @@ import { duckdbLimits, type Bench, type Subject } from './subject.ts'
 
 const entities = 1_000_000
 const group = 'wide_v1'
-const turns = 1
+const turns = 3
 
 const row: Row = {
   what: 'materialize to LMDB: 1,000,000 entities of ten doubles',
@@ -48,7 +48,7 @@ export const materialize: Subject = {
   },
 }
 
-export async function openWideStore({ scratch, duckdb }: Bench): Promise<Store> {
+async function openWideStore({ scratch, duckdb }: Bench): Promise<Store> {
   const source = join(scratch, 'users.parquet')
   const connection = await duckdb.connect()
   const features = Array.from({ length: 10 }, (_, at) => `0.5 AS f${at}`)
@@ -70,7 +70,7 @@ export async function openWideStore({ scratch, duckdb }: Bench): Promise<Store> 
 }
 
 /** A million rows of one instant in the group's table. Returns the paths of its data files. */
-export async function publishWideRows(store: Store): Promise<string[]> {
+async function publishWideRows(store: Store): Promise<string[]> {
   const table = await store.catalog.loadTable({ namespace: store.store, name: group })
   const connection = await store.duckdb.connect()
   const localPath = (location: string) => store.fileIO.localPath(location)
@@ -96,7 +96,7 @@ export async function publishWideRows(store: Store): Promise<string[]> {
 }
 
 /** The real step of a run, all of it, into an LMDB that was not there. */
-export async function load(store: Store, folder: string): Promise<void> {
+async function load(store: Store, folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
   const online = openLmdb({ path: folder, store: store.store })
   const loaded = await createActivities({ ...store, onlineStores: [online] }).materializeGroup({

@@ -6,6 +6,8 @@ import { keyText, storageKey } from './key.ts'
 import type { GroupCard, OnlineRow } from './store.ts'
 import { sizeOfRow, writeRow } from './value.ts'
 
+const guessedRowBytes = 160
+
 export class EncodedRows {
   readonly length: number
   readonly #bytes: Buffer
@@ -22,21 +24,24 @@ export class EncodedRows {
     order: Buffer,
     rows: readonly OnlineRow[],
   ) {
-    const keys = rows.map((row) => storageKey(store, card.group, keyText(card.keys, row.keys)))
-    let size = 0
-    for (const [index, row] of rows.entries()) {
-      size += Buffer.byteLength(keys[index] as string) + sizeOfRow(card.schema, row)
-    }
     this.length = rows.length
-    this.#bytes = Buffer.allocUnsafeSlow(size)
     this.#ends = new Uint32Array(2 * rows.length)
+    const prefix = Buffer.from(storageKey(store, card.group, ''))
+    let bytes: Buffer = Buffer.allocUnsafeSlow(rows.length * guessedRowBytes)
     let at = 0
-    for (const [index, row] of rows.entries()) {
-      at += this.#bytes.write(keys[index] as string, at, 'utf8')
+    for (let index = 0; index < rows.length; index++) {
+      const row = plainRow(rows[index] as OnlineRow)
+      const text = keyText(card.keys, row.keys)
+      // A unit of UTF-16 takes at most three bytes.
+      bytes = withRoom(bytes, at, prefix.length + 3 * text.length + sizeOfRow(card.schema, row))
+      bytes.set(prefix, at)
+      at += prefix.length
+      at += bytes.write(text, at, 'utf8')
       this.#ends[2 * index] = at
-      at = writeRow(card.schema, order, row, this.#bytes, at)
+      at = writeRow(card.schema, order, row, bytes, at)
       this.#ends[2 * index + 1] = at
     }
+    this.#bytes = bytes
   }
 
   key(index: number): Buffer {
@@ -46,4 +51,19 @@ export class EncodedRows {
   value(index: number): Buffer {
     return this.#bytes.subarray(this.#ends[2 * index], this.#ends[2 * index + 1])
   }
+}
+
+/** A row's properties, each asked for once. */
+const plainRow = ({ keys, eventTimestampMicros, values }: OnlineRow): OnlineRow => ({
+  keys,
+  eventTimestampMicros,
+  values,
+})
+
+/** The bytes with room for so many more behind `used`, moved where they lacked it. */
+function withRoom(bytes: Buffer, used: number, more: number): Buffer {
+  if (used + more <= bytes.length) return bytes
+  const larger = Buffer.allocUnsafeSlow(Math.max(2 * bytes.length, used + more))
+  bytes.copy(larger, 0, 0, used)
+  return larger
 }

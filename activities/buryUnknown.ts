@@ -3,12 +3,20 @@ import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api'
 import { planScan, quoteIdentifier, readDataFiles, type Snapshot, type Table } from '../iceberg/index.ts'
 import type { BoundGroup } from '../model/index.ts'
 import { query } from '../offline/index.ts'
-import type { KeyValue, OnlineRow, OnlineStore } from '../online/index.ts'
+import {
+  compareOrder,
+  type KeyValue,
+  type LoadOrder,
+  type OnlineRow,
+  type OnlineStore,
+} from '../online/index.ts'
 import { onlineRowsOf } from './onlineRows.ts'
 import { without } from './winners.ts'
 
 export interface Burial {
   readonly store: OnlineStore
+  /** Of this load. */
+  readonly order: LoadOrder
   readonly table: Table
   readonly bound: BoundGroup
   readonly snapshot: Snapshot
@@ -17,6 +25,8 @@ export interface Burial {
   readonly localPath: (location: string) => string
   /** The table of `selectWinners`, of all entities. */
   readonly winners: string
+  /** How many they are; all of them are written. */
+  readonly considered: number
   readonly batchRows: number
 }
 
@@ -25,20 +35,24 @@ export async function buryUnknown(
   burial: Burial,
   write: (rows: readonly OnlineRow[]) => Promise<void>,
 ): Promise<void> {
-  const { store, bound, winners, batchRows } = burial
+  const { store, bound, order, unfinished, winners, considered, batchRows } = burial
+  // All winners are stored by now: a store that holds no more than them holds nobody else.
+  if (unfinished.length === 0 && (await store.count?.(bound.group.id)) === considered) return
   const stored = `${winners}_stored`
   const keys = bound.keys.map(({ name }) => quoteIdentifier(name)).join(', ')
   await query(connection, `CREATE TEMP TABLE ${stored} AS SELECT ${keys} FROM ${winners} LIMIT 0`)
   const appender = await connection.createAppender(stored)
-  for await (const { keys: values, value } of store.scan(bound.group.id)) {
-    if (value !== null) appendKeys(appender, bound, values)
+  for await (const { keys: values, value, order: stored } of store.scan(bound.group.id)) {
+    // What a later load wrote would win over the tombstone.
+    if (value !== null && compareOrder(stored, order) < 0) appendKeys(appender, bound, values)
   }
   appender.closeSync()
   await addUnfinished(connection, burial, stored, keys)
   const gone = `${winners}_gone`
+  await query(connection, `CREATE TEMP TABLE ${gone} AS FROM ${winners} LIMIT 0`)
   await query(
     connection,
-    `CREATE TEMP TABLE ${gone} AS SELECT DISTINCT ${keys}, NULL AS winner FROM ${stored} ANTI JOIN ${winners} USING (${keys})`,
+    `INSERT INTO ${gone} BY NAME SELECT DISTINCT ${keys} FROM ${stored} ANTI JOIN ${winners} USING (${keys})`,
   )
   for await (const rows of onlineRowsOf(connection, gone, bound, batchRows)) await write(rows)
 }

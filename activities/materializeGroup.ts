@@ -39,8 +39,8 @@ import { onlineRowsOf } from './onlineRows.ts'
 import { loadPathOf, summaryKeys, writeOnce } from './runFiles.ts'
 import { selectWinners } from './winners.ts'
 
-/** Rows in JavaScript at once. */
-const batchRows = 2_048
+/** Rows in JavaScript at once, and a chunk of DuckDB's. */
+const batchRows = 4096
 
 /** How often a load may find that a later one was first, before somebody is told. */
 const attempts = 5
@@ -141,13 +141,16 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
     const request = { table, bound, snapshot, since, unfinished, localPath }
     const considered = await selectWinners(connection, { ...request, into: winners })
     const counts = { entities: 0, tombstones: 0, considered }
+    const card = cardOf(bound)
     const write = async (rows: readonly OnlineRow[]) => {
       load.signal.throwIfAborted()
-      counts.entities += await store.write(cardOf(bound), order, rows, started.life)
-      counts.tombstones += rows.filter(({ values }) => values === null).length
+      counts.entities += await store.write(card, order, rows, started.life)
+      counts.tombstones += rows.filter(({ eventTimestampMicros }) => eventTimestampMicros === null).length
     }
     for await (const rows of onlineRowsOf(connection, winners, bound, batchRows)) await write(rows)
-    if (since === null) await buryUnknown(connection, { ...request, store, winners, batchRows }, write)
+    if (since === null) {
+      await buryUnknown(connection, { ...request, store, order, winners, considered, batchRows }, write)
+    }
     const loadedAtMs = await deps.now()
     await finish(loadedAtMs)
     await noteFirstLoads(deps, load, { upTo: snapshot, since, loadedAtMs })

@@ -7,12 +7,13 @@ import {
   planScan,
   quoteIdentifier,
   readDataFiles,
+  rowPlaceBits,
   type DataFile,
   type Snapshot,
   type Table,
 } from '../iceberg/index.ts'
-import { shapeOf, type BoundGroup, type FeatureType } from '../model/index.ts'
-import { duckdbTypeOf, query } from '../offline/index.ts'
+import type { BoundGroup } from '../model/index.ts'
+import { query } from '../offline/index.ts'
 
 export interface WinnersRequest {
   readonly table: Table
@@ -28,43 +29,79 @@ export interface WinnersRequest {
 }
 
 /**
- * Makes a temporary table with one row per touched entity: its keys and `winner`, a struct of its served row, which is
- * null where the entity has no row any more. Memory is bounded by the number of touched entities.
+ * Makes a temporary table with one row per touched entity, about in the order in which stores keep their keys: its keys,
+ * the `event_timestamp` of its served row and its features. `event_timestamp` is null where the entity has no row any more.
+ *
+ * First only the places of the served rows are found, then those rows are read, from the files that have one. Floats pass
+ * through no comparison on the way, so they keep their bits (rule 12). Memory is bounded by the number of touched entities.
+ *
+ * @returns how many entities are touched
  */
 export async function selectWinners(connection: DuckDBConnection, request: WinnersRequest): Promise<number> {
-  const { table, bound, snapshot, since, localPath, into } = request
-  const keys = bound.keys.map(({ name }) => quoteIdentifier(name))
-  const features = bound.features.map(({ name, type }) => heldAs(quoteIdentifier(name), type))
-  const now = await planScan(table, { snapshotId: snapshot.snapshotId })
-  const rows = (files: readonly DataFile[]) =>
-    readDataFiles({ schema: table.schema, files: [...files], localPath })
-  const held = features.map(({ column, sql }) => `${column} := ${sql}`)
-  const row = ['event_timestamp := event_timestamp', ...held].join(', ')
-  const types = ['event_timestamp TIMESTAMPTZ', ...features.map(({ column, type }) => `${column} ${type}`)]
-  const best = `arg_max(struct_pack(${row}), (event_timestamp, created_timestamp, run_id))`
-  const winners = `SELECT ${keys.join(', ')}, CAST(${best} AS STRUCT(${types.join(', ')})) AS winner
-    FROM ${rows(now.files)} WHERE created_timestamp IS NOT NULL GROUP BY ALL`
+  const { table, bound, snapshot, since, into } = request
+  const { files } = await planScan(table, { snapshotId: snapshot.snapshotId })
   const bases = [...(since === null ? [] : [since]), ...(request.unfinished ?? [])]
-  const touched = since === null ? null : await touchedFiles(table, bases, now.files)
-  const sql =
-    touched === null
-      ? winners
-      : `WITH touched AS (SELECT DISTINCT ${keys.join(', ')} FROM ${rows(touched)})
-         SELECT ${keys.join(', ')}, winner FROM touched LEFT JOIN (${winners}) USING (${keys.join(', ')})`
-  await connection.run(`CREATE TEMP TABLE ${quoteIdentifier(into)} AS ${sql}`)
-  const [count] = await query(connection, `SELECT count(*) AS entities FROM ${quoteIdentifier(into)}`)
+  const touched = since === null ? null : await touchedFiles(table, bases, files)
+  const places = quoteIdentifier(`${into}_places`)
+  await query(
+    connection,
+    `CREATE TEMP TABLE ${places} AS ${placesSql(request, [...files.entries()], touched)}`,
+  )
+  const numbers = await query(
+    connection,
+    `SELECT DISTINCT ${place} >> ${rowPlaceBits} AS number FROM ${places} WHERE ${place} IS NOT NULL`,
+  )
+  const withWinners = new Set(numbers.map(({ number }) => Number(number)))
+  const read = [...files.entries()].filter(([number]) => withWinners.has(number))
+  const keys = bound.keys.map(({ name }) => quoteIdentifier(name))
+  const columns = ['event_timestamp', ...bound.features.map(({ name }) => quoteIdentifier(name))]
+  await query(
+    connection,
+    `CREATE TEMP TABLE ${quoteIdentifier(into)} AS FROM (
+       SELECT ${[...keys, ...columns].join(', ')} FROM ${placedRows(request, read)} SEMI JOIN ${places} USING (${place})
+       ${touched === null ? '' : `UNION ALL BY NAME SELECT ${keys.join(', ')} FROM ${places} WHERE ${place} IS NULL`}
+     ) ORDER BY ${keys.map((key) => `CAST(${key} AS VARCHAR)`).join(', ')}`,
+  )
+  const [count] = await query(connection, `SELECT count(*) AS entities FROM ${places}`)
+  await query(connection, `DROP TABLE ${places}`)
   return Number(count?.['entities'])
 }
 
+/** Names of a table's columns have no blanks. */
+const placeColumn = 'row place'
+const place = quoteIdentifier(placeColumn)
+
 /**
- * A feature as `arg_max` holds it without loss. It keeps a struct in a form made for sorting, in which -0 is 0 and all NaN
- * are one; floats keep their bits (rule 12), so they pass through it as bits.
+ * The place of the row that each entity is served. Where only touched ones are asked for, their keys stand with it, and
+ * the place is null where there is no such row.
  */
-function heldAs(column: string, type: FeatureType): { column: string; sql: string; type: string } {
-  // A table has vectors as lists.
-  const whole = duckdbTypeOf(shapeOf(type).kind === 'vector' ? 'list<float32>' : type)
-  const bits = whole.replace(/^(FLOAT|DOUBLE)/, 'BIT')
-  return { column, sql: bits === whole ? column : `CAST(${column} AS ${bits})`, type: whole }
+function placesSql(
+  request: WinnersRequest,
+  files: readonly NumberedFile[],
+  touched: readonly DataFile[] | null,
+): string {
+  const { table, bound, localPath } = request
+  const keys = bound.keys.map(({ name }) => quoteIdentifier(name)).join(', ')
+  const best = `arg_max(${place}, (event_timestamp, created_timestamp, run_id)) AS ${place}`
+  const rows = placedRows(request, files)
+  const known = `WHERE created_timestamp IS NOT NULL GROUP BY ${keys}`
+  if (touched === null) return `SELECT ${best} FROM ${rows} ${known}`
+  const columns = bound.keys.map(({ name }) => name)
+  return `WITH touched AS MATERIALIZED (SELECT DISTINCT ${keys} FROM ${readDataFiles({ schema: table.schema, files: touched, localPath, columns })})
+    SELECT ${keys}, ${place} FROM touched LEFT JOIN (
+      SELECT ${keys}, ${best} FROM ${rows} SEMI JOIN touched USING (${keys}) ${known}
+    ) USING (${keys})`
+}
+
+type NumberedFile = readonly [number: number, file: DataFile]
+
+function placedRows({ table, localPath }: WinnersRequest, files: readonly NumberedFile[]): string {
+  return readDataFiles({
+    schema: table.schema,
+    files: files.map(([, file]) => file),
+    localPath,
+    rowPlace: { column: placeColumn, fileNumbers: files.map(([number]) => number) },
+  })
 }
 
 /** Files that came or went since any of the snapshots: whoever has a row in one of them is touched. */

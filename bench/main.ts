@@ -1,37 +1,66 @@
-/** `npm run bench`: every row against its floor, as a table on the terminal and with `--json` as JSON. */
-import { mkdtempSync, rmSync } from 'node:fs'
+/**
+ * `npm run bench`: every row against its floor, as a table on the terminal and with `--json` as JSON.
+ * `npm run bench -- <part of a name>` measures only the rows whose names have it.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDuckDb } from '../offline/index.ts'
-import { layOutFlights, flightsFolder } from '../scripts/demo/flights.ts'
+import { flightsFolder, layOutFlights } from '../scripts/demo/flights.ts'
 import { print, say, table } from '../scripts/output.ts'
 import { hourlyBackfill } from './backfill.ts'
-import { measure, type Measured } from './measure.ts'
+import { materialize } from './materialize.ts'
+import type { Goal, Measured, Row } from './measure.ts'
+import { workerMemory } from './memory.ts'
+import { planning } from './planScan.ts'
+import { duckdbLimits, type Bench, type Subject } from './subject.ts'
+import { wholeWorkflow } from './workflow.ts'
 
-const turns = 7
-const scratch = mkdtempSync(join(tmpdir(), 'asof-bench-'))
-const duckdb = await openDuckDb({ memoryLimit: '2GB', threads: 2, tempDirectory: join(scratch, 'spill') })
-try {
-  await layOutFlights(duckdb, scratch)
-  const measured: Measured[] = []
-  for (const prepare of [hourlyBackfill]) {
-    const pair = await prepare(duckdb, flightsFolder(scratch), scratch)
-    say(`${pair.what}: ${turns} turns each`)
-    measured.push(await measure(pair, turns))
+const subjects: readonly Subject[] = [hourlyBackfill, wholeWorkflow, materialize, planning, workerMemory]
+
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const isWanted = ({ what }: Row) =>
+  wanted.length === 0 || wanted.some((part) => what.toLowerCase().includes(part.toLowerCase()))
+
+async function measureWanted(): Promise<Measured[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'asof-bench-'))
+  const duckdb = await openDuckDb({ ...duckdbLimits, tempDirectory: join(folder, 'spill') })
+  const flights = async () => {
+    await layOutFlights(duckdb, folder)
+    return flightsFolder(folder)
   }
-  const number = (value: number) => value.toFixed(2)
-  const text = table(
-    ['what', 'floor', 'ratio (min, median, max)', 'goal', 'seconds (ours, floor)'],
-    measured.map(({ what, floor, ratio, goal, seconds }) => [
-      what,
-      floor,
-      [ratio.min, ratio.median, ratio.max].map(number).join(', '),
-      `at most ${goal}`,
-      [seconds.ours, seconds.floor].map(number).join(', '),
-    ]),
-  )
-  print(process.argv.includes('--json') ? 'json' : 'text', measured, text)
-} finally {
-  await duckdb.close()
-  rmSync(scratch, { recursive: true, force: true })
+  const all: Measured[] = []
+  try {
+    for (const subject of subjects) {
+      const rows = subject.rows.filter(isWanted)
+      if (rows.length === 0) continue
+      rows.forEach(({ what }) => say(what))
+      const scratch = join(folder, 'scratch')
+      mkdirSync(scratch)
+      const bench: Bench = { scratch, duckdb, flights }
+      all.push(...(await subject.measure(bench)).filter(isWanted))
+      rmSync(scratch, { recursive: true })
+    }
+  } finally {
+    await duckdb.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return all
 }
+
+const number = (value: number) => value.toFixed(2)
+const goalText = (goal: Goal) => ('below' in goal ? `below ${goal.below}` : `at most ${goal.atMost}`)
+
+const measured = await measureWanted()
+const text = table(
+  ['what', 'floor', 'turns', 'ratio (min, median, max)', 'goal', 'ours, floor'],
+  measured.map(({ what, floor, turns, ratio, goal, figures }) => [
+    what,
+    floor,
+    String(turns),
+    [ratio.min, ratio.median, ratio.max].map(number).join(', '),
+    goalText(goal),
+    `${number(figures.ours)}, ${number(figures.floor)} ${figures.unit}`,
+  ]),
+)
+print(process.argv.includes('--json') ? 'json' : 'text', measured, text)

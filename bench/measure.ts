@@ -1,45 +1,74 @@
 /**
  * Ratios that can be trusted on a noisy machine: the two sides take turns in one process, pair by pair, and the figure is
- * the median of the pairs' ratios. Seconds are shown for orientation only.
+ * the median of the pairs' ratios. Seconds and megabytes are shown for orientation only.
  */
-export interface Measured {
-  readonly what: string
-  readonly floor: string
-  readonly goal: number
-  readonly ratio: { readonly min: number; readonly median: number; readonly max: number }
-  readonly seconds: { readonly ours: number; readonly floor: number }
+export interface Measured extends Row {
+  /** How many pairs of turns. */
+  readonly turns: number
+  readonly ratio: Spread
+  /** Medians of either side. */
+  readonly figures: { readonly unit: Unit; readonly ours: number; readonly floor: number }
 }
 
-export interface Pair {
+export type Unit = 's' | 'MB'
+
+export interface Spread {
+  readonly min: number
+  readonly median: number
+  readonly max: number
+}
+
+/** A row of the table before anything is measured. */
+export interface Row {
   readonly what: string
   readonly floor: string
-  /** The ratio of our time to the floor's that we want at most. */
-  readonly goal: number
+  /** The ratio of our figure to the floor's that we want. */
+  readonly goal: Goal
+}
+
+export type Goal = { readonly atMost: number } | { readonly below: number }
+
+export interface Pair extends Row {
   ours(): Promise<void>
   byHand(): Promise<void>
 }
 
+/** One turn of each side. */
+export interface Turn {
+  readonly ours: number
+  readonly floor: number
+}
+
 /** Takes turns, after one turn of each that does not count. */
-export async function measure({ what, floor, goal, ours, byHand }: Pair, turns: number): Promise<Measured> {
+export async function measure(pair: Pair, turns: number): Promise<Measured> {
+  const { ours, byHand, ...row } = pair
   await byHand()
   await ours()
-  const pairs: { ours: number; floor: number; ratio: number }[] = []
+  const taken: Turn[] = []
   for (let turn = 0; turn < turns; turn++) {
-    const floorSeconds = await secondsOf(byHand)
-    const ourSeconds = await secondsOf(ours)
-    pairs.push({ ours: ourSeconds, floor: floorSeconds, ratio: ourSeconds / floorSeconds })
+    const floor = await secondsOf(byHand)
+    taken.push({ floor, ours: await secondsOf(ours) })
   }
-  const ratios = pairs.map(({ ratio }) => ratio)
+  return measured(row, 's', taken)
+}
+
+export function measured(row: Row, unit: Unit, turns: readonly Turn[]): Measured {
+  const ratios = turns.map(({ ours, floor }) => ours / floor)
   return {
-    what,
-    floor,
-    goal,
+    what: row.what,
+    floor: row.floor,
+    goal: row.goal,
+    turns: turns.length,
     ratio: { min: Math.min(...ratios), median: median(ratios), max: Math.max(...ratios) },
-    seconds: { ours: median(pairs.map((pair) => pair.ours)), floor: median(pairs.map((pair) => pair.floor)) },
+    figures: {
+      unit,
+      ours: median(turns.map(({ ours }) => ours)),
+      floor: median(turns.map(({ floor }) => floor)),
+    },
   }
 }
 
-async function secondsOf(run: () => Promise<void>): Promise<number> {
+export async function secondsOf(run: () => Promise<unknown>): Promise<number> {
   const began = performance.now()
   await run()
   return (performance.now() - began) / 1000

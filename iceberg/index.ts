@@ -14,7 +14,7 @@ export { createCatalogTables, sqlCatalog, type CatalogTables, type SqlCatalogOpt
 export { openSqlite, type SqliteOptions } from './catalog/sqlite.ts'
 export { dataFileFromJson, dataFileToJson, type DataFileJson } from './dataFileJson.ts'
 export { quoteIdentifier, quoteLiteral } from './duckdb/quote.ts'
-export { readDataFiles, type ReadOptions } from './duckdb/reader.ts'
+export { readDataFiles, rowPlaceBits, type ReadOptions, type RowPlace } from './duckdb/reader.ts'
 export { rewriteOutside, type RewriteOptions } from './duckdb/rewrite.ts'
 export { writeDataFiles, type WriteOptions } from './duckdb/writer.ts'
 export * from './errors.ts'

@@ -227,17 +227,13 @@ function partitionOf(partition: RecordReader, spec: PartitionSpec): PartitionTup
   )
 }
 
-function countsOf(data: RecordReader, mapId: number, keyId: number, valueId: number): Map<number, bigint> {
-  const pairs = data.list(mapId) ?? []
-  return new Map(pairs.map((pair) => [pair.get(keyId) as number, pair.get(valueId) as bigint]))
-}
+const countsOf = (data: RecordReader, mapId: number, keyId: number, valueId: number): Map<number, bigint> =>
+  data.map(mapId, keyId, valueId, (value) => value as bigint)
 
-function boundsOf(
+const boundsOf = (
   data: RecordReader,
   mapId: number,
   keyId: number,
   valueId: number,
-): Map<number, Uint8Array> {
-  const pairs = data.list(mapId) ?? []
-  return new Map(pairs.map((pair) => [pair.get(keyId) as number, pair.bytes(valueId) ?? new Uint8Array()]))
-}
+): Map<number, Uint8Array> =>
+  data.map(mapId, keyId, valueId, (value) => new Uint8Array((value ?? []) as Uint8Array))

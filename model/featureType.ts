@@ -31,7 +31,9 @@ const shapes = new Map<string, TypeShape>()
 
 /** What a type is made of. */
 export function shapeOf(type: FeatureType): TypeShape {
-  const shape = shapes.get(type) ?? parseShape(type)
+  const known = shapes.get(type)
+  if (known !== undefined) return known
+  const shape = parseShape(type)
   if (shape === null) throw new RangeError(`${type} is no type of a feature.`)
   shapes.set(type, shape)
   return shape

@@ -24,7 +24,8 @@ const bounds: Record<Exclude<KeyType, 'string'>, readonly [least: bigint, greate
 /** The key text of an entity. @throws InputError where keys are missing, of another type or too long. */
 export function keyText(columns: KeyColumns, keys: readonly KeyValue[]): string {
   checkCount(columns, keys.length, () => keys.map(String).join('|'))
-  const text = columns.map((column, index) => partText(column, keys[index] as KeyValue)).join('|')
+  const parts = columns.map((column, index) => partText(column, keys[index] as KeyValue))
+  const text = parts.length === 1 ? (parts[0] as string) : parts.join('|')
   checkLength(text)
   return text
 }
@@ -67,9 +68,13 @@ export function checkStorageName(what: 'store' | 'group', name: string): void {
   }
 }
 
+/** What may need an escape, or be refused: loads ask that of every key. */
+const special = /[\\|,\ud800-\udfff]/
+
 function partText({ name, type }: KeyColumns[number], value: KeyValue): string {
   if (type === 'string') {
     if (typeof value !== 'string') throw wrongKey(name, type, value, 'Pass a string')
+    if (value !== '' && !special.test(value)) return value
     if (/\p{Surrogate}/u.test(value)) throw wrongKey(name, type, value, 'Use well-formed Unicode')
     return value === '' ? '\\e' : value.replace(/[\\|,]/g, '\\$&')
   }
@@ -130,6 +135,8 @@ function checkCount(columns: KeyColumns, count: number, text: () => string): voi
 }
 
 function checkLength(text: string): void {
+  // A unit of UTF-16 takes at most three bytes.
+  if (3 * text.length <= maxKeyTextBytes) return
   const length = Buffer.byteLength(text)
   if (length > maxKeyTextBytes) {
     throw new InputError(

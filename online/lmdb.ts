@@ -25,6 +25,7 @@ import {
   unfinishedOf,
   type StoredCard,
 } from './card.ts'
+import { EncodedRows } from './encodedRows.ts'
 import { checkStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import {
   checkFolder,
@@ -49,7 +50,7 @@ import type {
   StoredValue,
   ValueSchema,
 } from './store.ts'
-import { decodeBody, decodeHeader, decodeOrder, encodeOrder, encodeValue, orderBytes } from './value.ts'
+import { decodeBody, decodeHeader, decodeOrder, encodeOrder, orderBytes } from './value.ts'
 
 interface ScanPage {
   readonly rows: readonly ScannedRow[]
@@ -58,7 +59,7 @@ interface ScanPage {
 }
 
 /** Rows of one transaction: long enough to be quick, short enough for the event loop and for other writers. */
-const rowsPerTransaction = 2000
+const rowsPerTransaction = 10_000
 const rowsPerScan = 1000
 
 /**
@@ -108,19 +109,20 @@ class LmdbStore implements OnlineStore {
   ): Promise<number> {
     checkStorageName('group', card.group)
     const orderPrefix = encodeOrder(order)
-    const encode = (row: OnlineRow): [Buffer, Buffer] => [
-      this.valueKey(card.group, keyText(card.keys, row.keys)),
-      encodeValue(card.schema, orderPrefix, row),
-    ]
     // All of it before the first write: a row that cannot be stored leaves nothing half done.
-    const encoded = rows.map(encode)
-    await this.transact((tables) => this.writeCard(tables, card, order, life))
+    const encoded = new EncodedRows(this.options.store, card, orderPrefix, rows)
     let written = 0
-    for (let start = 0; start < rows.length; start += rowsPerTransaction) {
+    let start = 0
+    do {
       if (start > 0) await nextTurn()
-      const batch = encoded.slice(start, start + rowsPerTransaction)
-      written += await this.transact(({ values }) => writeWinners(values, orderPrefix, batch))
-    }
+      const from = start
+      written += await this.transact((tables) => {
+        // The card of the first values comes with them: nobody finds a value and cannot read it.
+        this.writeCard(tables, card, order, life)
+        return writeWinners(tables.values, orderPrefix, encoded, from, from + rowsPerTransaction)
+      })
+      start += rowsPerTransaction
+    } while (start < rows.length)
     return written
   }
 
@@ -128,9 +130,10 @@ class LmdbStore implements OnlineStore {
     checkStorageName('group', card.group)
     encodeOrder(load.order)
     return this.transact((tables) => {
-      const merged = mergeStart(this.storedCard(tables, card.group), card, load)
+      const stored = this.storedCard(tables, card.group)
+      const merged = mergeStart(stored, card, load)
       if (merged === null) return null
-      this.putCard(tables, card, merged)
+      this.putCard(tables, card, merged, stored)
       const unfinished = unfinishedOf(merged, load)
       return { complete: merged.card.complete, unfinished, life: merged.life }
     })
@@ -160,6 +163,11 @@ class LmdbStore implements OnlineStore {
       })
       return { card, question, values }
     })
+  }
+
+  async count(group: string): Promise<number> {
+    const { start, end } = rangeOf(this.valueKey(group, '').toString())
+    return (await this.attempt('read', ({ values }) => values.getKeysCount({ start, end }))) ?? 0
   }
 
   async *scan(group: string): AsyncGenerator<ScannedRow> {
@@ -203,10 +211,16 @@ class LmdbStore implements OnlineStore {
     order: LoadOrder,
     life?: string,
   ): void {
-    this.putCard(tables, card, mergeCard(this.storedCard(tables, card.group), card, order, life))
+    const stored = this.storedCard(tables, card.group)
+    this.putCard(tables, card, mergeCard(stored, card, order, life), stored)
   }
 
-  private putCard(tables: Tables, card: Omit<GroupCard, 'complete'>, merged: StoredCard): void {
+  private putCard(
+    tables: Tables,
+    card: Omit<GroupCard, 'complete'>,
+    merged: StoredCard,
+    stored: StoredCard | null,
+  ): void {
     const { tag, features } = card.schema
     const key = this.schemaKey(card.group, tag)
     const text = Buffer.from(JSON.stringify(features))
@@ -218,7 +232,9 @@ class LmdbStore implements OnlineStore {
       )
     }
     if (there === undefined) tables.schemas.putSync(key, text)
-    tables.cards.putSync(this.cardKey(card.group), Buffer.from(encodeCard(merged)))
+    const written = encodeCard(merged)
+    if (stored !== null && written === encodeCard(stored)) return
+    tables.cards.putSync(this.cardKey(card.group), Buffer.from(written))
   }
 
   private decode(tables: Tables, group: string, bytes: Buffer): StoredValue | null {
@@ -309,16 +325,43 @@ class LmdbStore implements OnlineStore {
   }
 }
 
-/** Puts the rows whose order is greater than what is stored; how many those were. */
-function writeWinners(values: Table, order: Buffer, batch: readonly (readonly [Buffer, Buffer])[]): number {
+/** Puts the rows from one place to another whose order is greater than what is stored; how many those were. */
+function writeWinners(values: Table, order: Buffer, rows: EncodedRows, from: number, to: number): number {
+  const last = Math.min(to, rows.length)
   let written = 0
-  for (const [key, value] of batch) {
-    const there = values.getBinary(key)
-    if (there !== undefined && order.compare(there, 0, orderBytes) <= 0) continue
-    values.putSync(key, value)
+  let end = from
+  let isNew = false
+  for (let index = from; index < last; index++) {
+    if (index === end) {
+      end = endOfOrder(rows, index, last)
+      isNew = nothingBetween(values, rows.key(index), rows.key(end - 1))
+    }
+    const key = rows.key(index)
+    if (!isNew) {
+      const there = values.getBinaryFast(key)
+      if (there !== undefined && order.compare(there, 0, orderBytes) <= 0) continue
+    }
+    values.putSync(key, rows.value(index))
     written++
   }
   return written
+}
+
+/** The place behind the rows that stand in strict order of their keys. */
+function endOfOrder(rows: EncodedRows, from: number, to: number): number {
+  let last = rows.key(from)
+  for (let index = from + 1; index < to; index++) {
+    const key = rows.key(index)
+    if (key.compare(last) <= 0) return index
+    last = key
+  }
+  return to
+}
+
+/** One look instead of one for every row: loads mostly come in the order of the keys, and the first finds nothing there. */
+function nothingBetween(values: Table, start: Buffer, end: Buffer): boolean {
+  const [there] = values.getKeys({ start, end, inclusiveEnd: true, limit: 1 })
+  return there === undefined
 }
 
 /** All keys that start with a prefix that ends in a colon: the next character is a semicolon. */

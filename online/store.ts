@@ -144,6 +144,8 @@ export interface OnlineStore {
     group: string,
     ask: (columns: KeyColumns) => Question,
   ): Promise<OnlineAnswer<Question> | null>
+  /** How many entities of a group the store holds a value or a tombstone of; only where that is cheaper than to scan. */
+  count?(group: string): Promise<number>
   /**
    * What is stored of a group, tombstones included: for comparing, not for serving. In no promised order. Every entity
    * comes at least once; in a store that walks its keys without a lock (Redis) it may come again.

@@ -73,26 +73,49 @@ export function decodeOrder(bytes: Buffer): LoadOrder {
  * @throws InputError where a value is not of its feature's type; the message names the feature.
  */
 export function encodeValue(schema: ValueSchema, order: Buffer, row: OnlineRow): Buffer {
-  const { values, eventTimestampMicros } = row
+  const bytes = Buffer.allocUnsafe(sizeOfRow(schema, row))
+  writeRow(schema, order, row, bytes, 0)
+  return bytes
+}
+
+/** How many bytes `writeRow` writes. @throws InputError where values are too few, too many or half a tombstone */
+export function sizeOfRow(
+  { features }: ValueSchema,
+  { keys, values, eventTimestampMicros }: OnlineRow,
+): number {
   if ((values === null) !== (eventTimestampMicros === null)) {
     throw new InputError(
-      `entity ${row.keys.join('|')}: values and event timestamp are null together (a tombstone) or not at all.`,
+      `entity ${keys.join('|')}: values and event timestamp are null together (a tombstone) or not at all.`,
     )
   }
-  if (values === null || eventTimestampMicros === null) return encodeTombstone(order)
-  if (values.length !== schema.features.length) {
+  if (values === null) return bodyAt
+  if (values.length !== features.length) {
     throw new InputError(
-      `entity ${row.keys.join('|')}: ${values.length} values for ${schema.features.length} features (${schema.features.map(({ name }) => name).join(', ')}). Pass one value per feature, null where there is none.`,
+      `entity ${keys.join('|')}: ${values.length} values for ${features.length} features (${features.map(({ name }) => name).join(', ')}). Pass one value per feature, null where there is none.`,
     )
   }
-  const bytes = Buffer.allocUnsafe(bodyAt + sizeOfBody(schema.features, values))
-  order.copy(bytes, 0, 0, orderBytes)
-  bytes[versionAt] = formatVersion
-  bytes[flagsAt] = 0
-  bytes.writeUInt32BE(Number.parseInt(schema.tag, 16), tagAt)
-  writeInt64(bytes, eventTimestampMicros, timestampAt, 'event_timestamp')
-  writeBody(bytes, schema.features, values, bodyAt)
-  return bytes
+  return bodyAt + sizeOfBody(features, values)
+}
+
+/** Writes a row at `at`, where there must be as many bytes as `sizeOfRow` says. Returns where it ends. */
+export function writeRow(
+  schema: ValueSchema,
+  order: Buffer,
+  { values, eventTimestampMicros }: OnlineRow,
+  bytes: Buffer,
+  at: number,
+): number {
+  bytes.set(order, at)
+  bytes[at + versionAt] = formatVersion
+  if (values === null || eventTimestampMicros === null) {
+    bytes.fill(0, at + flagsAt, at + bodyAt)
+    bytes[at + flagsAt] = tombstoneFlag
+    return at + bodyAt
+  }
+  bytes[at + flagsAt] = 0
+  bytes.writeUInt32BE(Number.parseInt(schema.tag, 16), at + tagAt)
+  writeInt64(bytes, eventTimestampMicros, at + timestampAt, 'event_timestamp')
+  return writeBody(bytes, schema.features, values, at + bodyAt)
 }
 
 /**
@@ -114,14 +137,6 @@ export function encodeContent(schema: ValueSchema, value: StoredValue): Buffer |
 }
 
 const noOrder = Buffer.alloc(orderBytes)
-
-function encodeTombstone(order: Buffer): Buffer {
-  const bytes = Buffer.alloc(bodyAt)
-  order.copy(bytes, 0, 0, orderBytes)
-  bytes[versionAt] = formatVersion
-  bytes[flagsAt] = tombstoneFlag
-  return bytes
-}
 
 /** What stands before the body. `tag` is null for a tombstone. */
 export interface ValueHeader {

@@ -1,10 +1,12 @@
 /** LMDB: the conformance suite, and what is its own: folders, processes, a reader that is there before the data. */
+import { randomInt } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { UnavailableError } from '../../model/index.ts'
 import { openLmdb } from '../../online/lmdb.ts'
+import { randomFrom } from '../offline/random.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
 import { startWriter } from './writerProcess.ts'
 
@@ -24,6 +26,48 @@ onlineStoreConformance('lmdb', async () => {
     another: () => Promise.resolve(openLmdb({ path, store: 'test' })),
     cleanUp: () => store.close(),
   }
+})
+
+describe('lmdb batches', () => {
+  const seed = randomInt(2 ** 31)
+  test(`whatever runs of keys a batch has, the greater order stays (seed ${seed})`, async () => {
+    const store = openLmdb({ path: await newFolder(), store: 'test' })
+    const { below } = randomFrom(seed)
+    const greatest = new Map<string, number>()
+    for (let load = 0; load < 60; load++) {
+      const sequence = 1 + below(20)
+      // Runs in order and out of it, with keys that are there in the middle of those that are not.
+      const starts = Array.from({ length: 1 + below(6) }, () => below(400))
+      const keys = starts.flatMap((start) =>
+        Array.from({ length: 1 + below(30) }, (_, at) => `k${start + at}`),
+      )
+      const isOlder = (key: string) => (greatest.get(key) ?? 0) < sequence
+      const expected = new Set(keys.filter(isOlder)).size
+      expect(
+        await store.write(
+          cardOf('a_v1'),
+          order(sequence),
+          keys.map((key) => rowOf(key, sequence)),
+        ),
+      ).toBe(expected)
+      for (const key of keys.filter(isOlder)) greatest.set(key, sequence)
+    }
+    const stored = new Map<string, number>()
+    for await (const row of store.scan('a_v1'))
+      stored.set(String(row.keys[0]), Number(row.order.sequenceNumber))
+    expect(stored).toEqual(greatest)
+    await store.close()
+  })
+
+  test('entities are counted with those that are buried, and not those of other groups', async () => {
+    const store = openLmdb({ path: await newFolder(), store: 'test' })
+    expect(await store.count?.('a_v1')).toBe(0)
+    await store.write(cardOf('a_v1'), order(1), [rowOf('a', 1), rowOf('b', 1), rowOf('c', 1)])
+    await store.write(cardOf('a_v10'), order(1), [rowOf('a', 1)])
+    await store.write(cardOf('a_v1'), order(2), [{ keys: ['a'], eventTimestampMicros: null, values: null }])
+    expect(await store.count?.('a_v1')).toBe(3)
+    await store.close()
+  })
 })
 
 describe('lmdb folders', () => {

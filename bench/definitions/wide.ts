@@ -1,0 +1,16 @@
+/** A group of ten doubles, for loading: nothing computes it, its rows are written straight into its table. */
+import { entity, env, feature, parquet, queryGroup } from '../../model/index.ts'
+
+const names = Array.from({ length: 10 }, (_, at) => `f${at}`)
+
+export const wide = queryGroup({
+  name: 'wide',
+  version: 1,
+  owner: 'bench',
+  description: 'Ten doubles of a user',
+  entity: entity({ name: 'user', keys: { id: 'string' } }),
+  sources: [parquet({ name: 'users', path: env('WIDE_PATH'), timestamp: 'at' })],
+  every: '1d',
+  sql: `SELECT id, $to AS event_timestamp, ${names.join(', ')} FROM users WHERE "at" >= $from AND "at" < $to`,
+  features: Object.fromEntries(names.map((name) => [name, feature('float64')])),
+})

@@ -1,0 +1,129 @@
+/** Loading a million entities of ten doubles into LMDB, against a bare loop of DuckDB, msgpackr and lmdb. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { open } from 'lmdb'
+import { unpack } from 'msgpackr'
+import { applyRegistration, createActivities, planRegistration } from '../activities/index.ts'
+import { planScan, writeDataFiles } from '../iceberg/index.ts'
+import { query } from '../offline/index.ts'
+import { openLmdb } from '../online/index.ts'
+import { readConfig } from '../worker/config.ts'
+import { openStore, type Store } from '../worker/openStore.ts'
+import { materializeFloor } from './floors/materialize.ts'
+import { measure, type Row } from './measure.ts'
+import { duckdbLimits, type Bench, type Subject } from './subject.ts'
+
+const entities = 1_000_000
+const group = 'wide_v1'
+const turns = 3
+
+const row: Row = {
+  what: 'materialize to LMDB: 1,000,000 entities of ten doubles',
+  floor: "DuckDB's columns, msgpackr's pack and lmdb's own put loop over the same rows",
+  goal: { atMost: 1.5 },
+}
+
+export const materialize: Subject = {
+  rows: [row],
+  async measure(bench) {
+    const store = await openWideStore(bench)
+    try {
+      const files = await publishWideRows(store)
+      const [ourFolder, floorFolder] = [join(bench.scratch, 'ours'), join(bench.scratch, 'floor')]
+      const ours = () => load(store, ourFolder)
+      const byHand = async () => {
+        rmSync(floorFolder, { recursive: true, force: true })
+        const connection = await bench.duckdb.connect()
+        await materializeFloor(connection, files, floorFolder)
+        connection.closeSync()
+      }
+      await byHand()
+      await ours()
+      await refuseDifferentValues(ourFolder, floorFolder)
+      return [await measure({ ...row, ours, byHand }, turns)]
+    } finally {
+      await store.close()
+    }
+  },
+}
+
+async function openWideStore({ scratch, duckdb }: Bench): Promise<Store> {
+  const source = join(scratch, 'users.parquet')
+  const connection = await duckdb.connect()
+  const features = Array.from({ length: 10 }, (_, at) => `0.5 AS f${at}`)
+  await query(
+    connection,
+    `COPY (SELECT 'nobody' AS id, TIMESTAMPTZ '2024-01-01 00:00:00Z' AS at, ${features.join(', ')}) TO '${source}' (FORMAT parquet)`,
+  )
+  connection.closeSync()
+  const environment = {
+    ASOF_HOME: join(scratch, 'home'),
+    ASOF_FEATURES: fileURLToPath(new URL('definitions/wide.ts', import.meta.url)),
+    ASOF_MEMORY_LIMIT: duckdbLimits.memoryLimit,
+    ASOF_THREADS: String(duckdbLimits.threads),
+    WIDE_PATH: source,
+  }
+  const store = await openStore(readConfig(environment, scratch))
+  await applyRegistration(store, await planRegistration(store))
+  return store
+}
+
+/** A million rows of one instant in the group's table. Returns the paths of its data files. */
+async function publishWideRows(store: Store): Promise<string[]> {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  const connection = await store.duckdb.connect()
+  const localPath = (location: string) => store.fileIO.localPath(location)
+  const doubles = Array.from(
+    { length: 10 },
+    (_, at) => `CAST(hash(n, ${at}) AS DOUBLE) / 1e15 - 9000 AS f${at}`,
+  )
+  await table.append({
+    ref: 'main',
+    files: await writeDataFiles(connection, {
+      schema: table.schema,
+      spec: table.spec,
+      relation: `(SELECT left(md5(CAST(n AS VARCHAR)), 16) AS id, TIMESTAMPTZ '2024-01-02 00:00:00Z' AS event_timestamp,
+        TIMESTAMPTZ '2024-01-02 00:00:00Z' AS created_timestamp, 'bench' AS run_id, ${doubles.join(', ')}
+        FROM range(${entities}) AS numbers(n))`,
+      orderBy: ['id', 'event_timestamp'],
+      directory: `${table.location}/data/bench`,
+      localPath,
+    }),
+  })
+  connection.closeSync()
+  return (await planScan(table)).files.map(({ filePath }) => localPath(filePath))
+}
+
+/** The real step of a run, all of it, into an LMDB that was not there. */
+async function load(store: Store, folder: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true })
+  const online = openLmdb({ path: folder, store: store.store })
+  const loaded = await createActivities({ ...store, onlineStores: [online] }).materializeGroup({
+    group,
+    full: true,
+  })
+  await online.close()
+  if (loaded.entities !== entities)
+    throw new Error(`The load wrote ${loaded.entities} of ${entities} entities.`)
+}
+
+async function refuseDifferentValues(ourFolder: string, floorFolder: string): Promise<void> {
+  const floor = open<Buffer, string>({ path: floorFolder, encoding: 'binary', readOnly: true })
+  const ours = openLmdb({ path: ourFolder, store: 'asof', readOnly: true })
+  let same = 0
+  for await (const { keys, value } of ours.scan(group)) {
+    if (value === null) throw new Error(`The load left a tombstone for ${String(keys[0])}.`)
+    const bytes = floor.get(String(keys[0]))
+    const [at, ...values] = bytes === undefined ? [] : (unpack(bytes) as (number | bigint)[])
+    const isSame =
+      BigInt(at ?? -1) === value.eventTimestampMicros &&
+      values.length === value.values.length &&
+      values.every((one, index) => Object.is(one, value.values[index]))
+    if (!isSame) throw new Error(`The load and its floor hold different values for ${String(keys[0])}.`)
+    same++
+  }
+  await ours.close()
+  await floor.close()
+  if (same !== entities) throw new Error(`The load holds ${same} of ${entities} entities.`)
+}

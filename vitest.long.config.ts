@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** `npm run test:long`: stress, soak and bounds, minutes each, one at a time. */
+/** `npm run test:long`: stress, soak and bounds, minutes each. */
 export default defineConfig({
-  test: { include: ['test/long/**/*.test.ts'], maxWorkers: 1, testTimeout: 1_800_000, hookTimeout: 600_000 },
+  test: { include: ['test/long/**/*.test.ts'], maxWorkers: 2, testTimeout: 1_800_000, hookTimeout: 600_000 },
 })

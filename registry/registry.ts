@@ -2,7 +2,8 @@
  * The registry's contract: definitions, runs, the ledger of published intervals, gate reports, the store's clock.
  *
  * The ledger is the only watermark: an interval is published when it stands there, under the fingerprint that its rows
- * were computed with. Everything in it follows from ledger files beside the tables, so a lost row heals.
+ * were computed with. Everything in it follows from ledger files beside the tables, so a ledger that was lost, or
+ * restored from an older copy, heals.
  */
 import type { EpochMs, GateReport, IntervalRange } from '../model/index.ts'
 

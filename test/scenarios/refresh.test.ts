@@ -4,9 +4,11 @@ import { fileURLToPath } from 'node:url'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
-import { planScan, readDataFiles } from '../../iceberg/index.ts'
+import { openSqlite, planScan, readDataFiles } from '../../iceberg/index.ts'
 import { durationMs } from '../../model/index.ts'
 import { openDuckDb, query, type DuckDb, type Row } from '../../offline/index.ts'
+import type { RegistryTables } from '../../registry/index.ts'
+import { databasePath } from '../../worker/openStore.ts'
 import { moveStoreClock } from '../../worker/storeClock.ts'
 import type { BackfillResult } from '../../workflows/backfill.ts'
 import { updateNames } from '../../workflows/names.ts'
@@ -126,6 +128,33 @@ test('the first refresh makes a group live; what was missed since is no history'
   expect(await run(shop, 'refresh', { group })).toMatchObject({ intervals: 1, reread: 9 })
   expect((await publishedRows(shop.store, group)).filter((row) => rows.includes(row))).toEqual(rows)
   expect(await orphanFiles(shop.store, group)).toEqual([])
+})
+
+test('a registry that lost its ledger finds it again beside the table', async () => {
+  const group = 'week_1h_v1'
+  const shop = await openShop('lost', '2024-01-03T00:15:00Z', at('2024-01-04'))
+  await run(shop, 'backfill', { group, from: '2024-01-02T20:00:00Z', to: '2024-01-02T23:00:00Z' })
+  for (const now of ['2024-01-03T01:15:00Z', '2024-01-03T03:15:00Z']) {
+    await moveTo(shop, now)
+    await run(shop, 'refresh', { group })
+  }
+  const { registry } = shop.store
+  const everything = { from: 0, to: at('2024-01-04') }
+  const [published, state] = [await registry.published(group, everything), await registry.ledgerState(group)]
+  const db = await openSqlite<RegistryTables>(databasePath(shop.config))
+  for (const table of ['asof_intervals', 'asof_ledgers', 'asof_feature_sets'] as const) {
+    await db.deleteFrom(table).execute()
+  }
+  await db.destroy()
+  expect(await registry.published(group, everything)).toEqual([])
+  const before = (await shop.store.catalog.loadTable({ namespace: 'asof', name: group })).metadataLocation
+  expect(await run(shop, 'refresh', { group })).toMatchObject({ outcome: 'nothing_to_do', intervals: 0 })
+  expect(await registry.published(group, everything)).toEqual(published)
+  expect((await registry.ledgerState(group))?.liveFrom).toBe(state?.liveFrom)
+  expect(published).toHaveLength(6)
+  expect(await registry.nextCreated(group, 0)).toBeGreaterThan(at('2024-01-03T03:15:00Z'))
+  const after = await shop.store.catalog.loadTable({ namespace: 'asof', name: group })
+  expect(after.metadataLocation).toBe(before)
 })
 
 test('rows that are gone are reported and stay', async () => {

@@ -1,5 +1,7 @@
-/** `npm run test:long`, after its set-up: ten times the random groups against the oracle and a week by the hour,
- * then bounds, soak and every fault. */
+/**
+ * `npm run test:long`, after its set-up: ten times the random groups against the oracle and a week by the hour, then
+ * bounds, soak and every fault.
+ */
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -294,7 +294,7 @@ describe('the ledger', () => {
     await registry.recordPublished(entry({ group: 'other_v1', runId: 'r9' }))
     const one = (end: number) => ({
       ...{ end, runId: 'r1', fingerprint: 'f1', features: { departures: 'd1' } },
-      ...{ filled: [], sequenceNumber: 1 },
+      ...{ filled: [], letThrough: false, sequenceNumber: 1 },
     })
     expect(await registry.published('delays_v1', all)).toEqual([hour, 2 * hour, 3 * hour].map(one))
     expect(await registry.published('delays_v1', { from: hour, to: 2 * hour })).toEqual([one(2 * hour)])

@@ -102,9 +102,7 @@ describe('a process that runs', () => {
     expect(shown.clock).toBe('set')
     expect(Date.parse(shown.now)).toBeGreaterThanOrEqual(set + 6 * hour)
     expect(Date.parse(shown.now)).toBeLessThan(set + 7 * hour)
-    expect(moved.stderr).toMatch(
-      /moved from 2024-01-04T00:3.* to 2024-01-04T06:3[\s\S]*Next: .*asof refresh/,
-    )
+    expect(moved.stderr).toMatch(/moved from 2024-01-04T00:3.* to 2024-01-04T06:3[\s\S]*Next: .*asof refresh/)
 
     // The time that cannot wait goes by the last answer, and the next question brings it forward.
     expect(store.clock.lastKnownNow()).toBeLessThan(set + hour)

@@ -27,10 +27,9 @@ export async function fillRows(
   request: FillRequest,
 ): Promise<{ rows: number; unfilled: number }> {
   const { table, bound, fills, computed, into } = request
-  const published = await rowsIn({ table, ranges: request.ranges, localPath: request.localPath })
-  // A query that brings its own created timestamps may have several versions of one event.
-  const shared = [...versionKeys(bound), ...(hasOwnVersions(bound) ? ['created_timestamp'] : [])]
-  const matches = shared.map((name) => {
+  const rows = await rowsIn({ table, ranges: request.ranges, localPath: request.localPath })
+  const published = `(SELECT *, row_number() OVER () AS ${quoteIdentifier(rowColumn)} FROM ${rows})`
+  const matches = versionKeys(bound).map((name) => {
     const column = quoteIdentifier(name)
     return `published.${column} IS NOT DISTINCT FROM computed.${column}`
   })
@@ -42,12 +41,12 @@ export async function fillRows(
   await query(
     connection,
     `CREATE TEMP TABLE ${target} AS SELECT ${columns.join(', ')}, computed.run_id IS NULL AS ${quoteIdentifier(unfilledColumn)}
-     FROM ${published} published LEFT JOIN ${quoteIdentifier(computed)} computed ON ${matches.join(' AND ')}`,
+     FROM ${published} published LEFT JOIN ${quoteIdentifier(computed)} computed ON ${matches.join(' AND ')} ${versionOf(bound)}`,
   )
   const [counts] = await query(
     connection,
     `SELECT count(*) AS rows, count(*) FILTER (WHERE ${quoteIdentifier(unfilledColumn)}) AS unfilled,
-       (SELECT count(*) FROM ${published}) AS published FROM ${target}`,
+       (SELECT count(*) FROM ${rows}) AS published FROM ${target}`,
   )
   refuseMultiplied(request, Number(counts?.['rows']), Number(counts?.['published']))
   return { rows: Number(counts?.['rows']), unfilled: Number(counts?.['unfilled']) }
@@ -55,6 +54,18 @@ export async function fillRows(
 
 /** Names of features have no blanks. */
 const unfilledColumn = 'was not computed'
+const rowColumn = 'published row'
+
+/**
+ * A query that brings its own created timestamps may have several versions of one event: each row takes the last one that
+ * was made before it was known. Two of one moment are two rows for one, and refused.
+ */
+function versionOf(bound: BoundGroup): string {
+  if (!hasOwnVersions(bound)) return ''
+  return `AND (computed.created_timestamp <= published.created_timestamp
+      OR computed.created_timestamp IS NULL AND published.created_timestamp IS NULL)
+    QUALIFY rank() OVER (PARTITION BY published.${quoteIdentifier(rowColumn)} ORDER BY computed.created_timestamp DESC NULLS LAST) = 1`
+}
 
 function refuseMultiplied({ bound, fills, ranges }: FillRequest, rows: number, published: number): void {
   if (rows === published) return

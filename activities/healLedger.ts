@@ -38,7 +38,6 @@ export async function recordSnapshot(
   { registry, fileIO }: Pick<ActivityDeps, 'registry' | 'fileIO'>,
   group: string,
   snapshot: Snapshot,
-  letThrough = false,
 ): Promise<void> {
   const ledgerPath = snapshot.summary[summaryKeys.ledger]
   if (ledgerPath === undefined) return
@@ -55,7 +54,8 @@ export async function recordSnapshot(
     readAt: file.readAt,
     knownFrom: file.knownFrom,
     liveFrom: file.liveFrom,
-    letThrough,
+    // An override is saved before the commit that it allows.
+    letThrough: (await registry.overrides(file.runId)).length > 0,
     cadenceMs: file.cadenceMs,
     snapshotId: String(snapshot.snapshotId),
     sequenceNumber: Number(snapshot.sequenceNumber),

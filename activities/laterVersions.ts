@@ -90,9 +90,11 @@ async function samenessOf(
         : null
     return tolerance === null
       ? `(${equal})`
-      : `(${equal} OR coalesce(abs(${left} - ${right}) <= ${tolerance}, false))`
+      : `(${equal} OR coalesce(isfinite(${left}) AND isfinite(${right}) AND isfinite(${tolerance}) AND abs(${left} - ${right}) <= ${tolerance}, false))`
   })
-  return same.join(' AND ')
+  // A row that was never known becomes known, whatever it says.
+  const known = '(published.created_timestamp IS NULL) = (computed.created_timestamp IS NULL)'
+  return [known, ...same].join(' AND ')
 }
 
 async function correctedIn(

@@ -33,6 +33,8 @@ const chunkTargetMs = durationMs('28d')
 export interface PlanRequest {
   readonly runId: string
   readonly workflowId: string
+  /** When planning began: arrivals up to then are seen, and the sources count as read then. */
+  readonly readAt: EpochMs
   readonly mode: Run['mode']
   /** Where in time the run works, for people. */
   readonly asked: IntervalRange
@@ -57,10 +59,10 @@ export async function openPlan(
   { group, registered, table }: KnownGroup,
   request: PlanRequest,
 ): Promise<OpenedPlan> {
-  const { runId, workflowId, mode, asked, work, ranges, filled, reread, knownFrom, liveFrom } = request
+  const { runId, workflowId, readAt, mode, asked, work } = request
+  const { ranges, filled, reread, knownFrom, liveFrom } = request
   const cadenceMs = durationMs(group.every)
   const intervals = countIntervals(ranges, cadenceMs)
-  const readAt = await deps.now()
   await deps.registry.openRun({
     ...{ runId, workflowId, group: group.id, mode, range: asked, intervals },
     fingerprint: registered.fingerprint,

@@ -48,7 +48,7 @@ export const planBackfill =
       now,
     )
     const opened = await openPlan(deps, known, {
-      ...{ runId, workflowId, asked, work, liveFrom },
+      ...{ runId, workflowId, readAt: now, asked, work, liveFrom },
       mode: rewrite ? 'rewrite' : 'backfill',
       ranges: work.map(({ range }) => range),
       filled: work.filter(({ does }) => does.kind === 'fill').map(({ range }) => range),

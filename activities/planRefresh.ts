@@ -44,7 +44,7 @@ export const planRefresh =
     const all = [...fresh, ...reread].sort((left, right) => left - right)
     const [first = lastDue] = all
     const opened = await openPlan(deps, known, {
-      ...{ runId, workflowId, liveFrom },
+      ...{ runId, workflowId, readAt: now, liveFrom },
       mode: 'refresh',
       asked: { from: first - cadenceMs, to: all.at(-1) ?? lastDue },
       work: rangesOf(all, cadenceMs).map((range) => ({ range, does: { kind: 'versions' } })),
@@ -85,14 +85,15 @@ async function judgeIntervals(
 ): Promise<Judged> {
   const [cadenceMs, latenessMs] = [durationMs(group.every), durationMs(group.lateness)]
   // A run that is planned again is about its own intervals; late events are the next refresh's.
-  const unsettled = due !== null || latenessMs === 0 ? [] : await registry.unsettled(group.id, latenessMs)
+  const complete = firstCompleteEnd(group, now) ?? -Infinity
+  const late = due !== null || latenessMs === 0 ? [] : await registry.unsettled(group.id, latenessMs)
+  const unsettled = late.filter((end) => end >= complete)
   const since = Math.min(unsettled[0] ?? liveFrom, liveFrom) - cadenceMs
   const published = new Map(
     (await registry.published(group.id, { from: since, to: lastDue })).map((one) => [one.end, one]),
   )
   const holding = await registry.heldIntervals(group.id, runId)
   const isHeld = (end: EpochMs) => isIn(holding, end)
-  const complete = firstCompleteEnd(group, now) ?? -Infinity
   const lacking = [...intervalEnds({ from: liveFrom - cadenceMs, to: lastDue }, cadenceMs)].filter(
     (end) => !published.has(end) && (due === null || isIn(due, end)),
   )

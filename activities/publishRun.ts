@@ -13,12 +13,12 @@ export const publishRun =
   async ({ group: id, runId, planPath, staged, override }) => {
     const plan = await readJsonFile<RunPlan>(deps.fileIO, planPath)
     const { registered, table } = await groupOf(deps, id)
-    if (registered.fingerprint !== plan.fingerprint) throw registeredAnew(plan)
     const snapshotId = BigInt(staged.snapshotId)
     const isPublished = () => publishedSnapshots(table).find((snapshot) => snapshot.snapshotId === snapshotId)
     if (override !== undefined) await deps.registry.saveOverride(runId, override, await deps.now())
     // A retry after a lost answer finds the snapshot in main's line and has nothing left to commit.
     if (isPublished() === undefined) {
+      if (registered.fingerprint !== plan.fingerprint) throw registeredAnew(plan)
       const publishing = table.publish({
         branch: staged.branch,
         expectMain: staged.baseSnapshotId === null ? null : BigInt(staged.baseSnapshotId),
@@ -33,7 +33,7 @@ export const publishRun =
     const snapshot = isPublished()
     if (snapshot === undefined)
       throw new Error(`Snapshot ${snapshotId} of ${id} is not in main's line after its publish.`)
-    await recordSnapshot(deps, id, snapshot, override !== undefined)
+    await recordSnapshot(deps, id, snapshot)
     return {
       snapshotId: staged.snapshotId,
       sequenceNumber: Number(snapshot.sequenceNumber),

@@ -26,8 +26,9 @@ export const takeBackLostRuns =
     })) {
       if (await isOpen(workflowId, firstRunIdOf(workflowId, runId))) continue
       // It may have ended well between the two questions.
-      const status = (await registry.run(runId))?.status
-      if (status === undefined || !openStatuses.includes(status)) continue
+      const now = await registry.run(runId)
+      // Or another workflow has taken it over since, to wait for a decision.
+      if (now === null || !openStatuses.includes(now.status) || now.workflowId !== workflowId) continue
       const reason = 'Its workflow is not open in Temporal any more: it was terminated, timed out or is gone.'
       await abandonRun(deps)({ runId, group, outcome: 'failed', reason })
       runs += 1
@@ -37,5 +38,5 @@ export const takeBackLostRuns =
 
 /** A run is named after the first execution of its workflow, except where another workflow has taken it over. */
 function firstRunIdOf(workflowId: string, runId: string): string | null {
-  return workflowId.endsWith(`/${runId}`) ? null : runId.replace(/^live-/, '')
+  return workflowId.endsWith(`/${runId}`) ? null : runId.replace(/\.live$/, '')
 }

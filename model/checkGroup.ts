@@ -37,6 +37,8 @@ function checkNames(group: FeatureGroup, what: string): void {
 /** Windows and times of life that no data can fit. */
 function checkTimes(group: FeatureGroup, what: string): void {
   const available = durationMs(group.availableAfter)
+  // An interval is computed when it is due, and read again until its lateness has passed.
+  const readUntil = Math.max(available, durationMs(group.lateness))
   if (group.ttl !== null && durationMs(group.ttl) < durationMs(group.every) + available) {
     throw new InputError(
       `${what}: ttl ${group.ttl} is shorter than the cadence ${group.every} plus availableAfter ${group.availableAfter}: values would be gone before the next ones come. Use a longer ttl.`,
@@ -50,10 +52,10 @@ function checkTimes(group: FeatureGroup, what: string): void {
           feature === null ? {} : { feature },
         )
       }
-      if (retention === undefined || windowMs(over) + available <= durationMs(retention)) continue
+      if (retention === undefined || windowMs(over) + readUntil <= durationMs(retention)) continue
       const which = feature === null ? 'a' : `feature ${feature}: a`
       throw new InputError(
-        `${what}: ${which} window of ${over} plus availableAfter ${group.availableAfter} reaches back further than source ${name} keeps events (${retention}). Use a shorter window.`,
+        `${what}: ${which} window of ${over} plus ${readUntil > available ? `lateness ${group.lateness}` : `availableAfter ${group.availableAfter}`} reaches back further than source ${name} keeps events (${retention}). Use a shorter window.`,
         feature === null ? {} : { feature },
       )
     }

@@ -51,7 +51,7 @@ export async function computeQuery(connection: DuckDBConnection, request: RowsRe
     await refuseOutside(connection, group, raw)
     await query(
       connection,
-      `CREATE TEMP TABLE ${quoteIdentifier(into)} AS SELECT ${finishedColumns(request).join(', ')} FROM ${raw}`,
+      `CREATE TEMP TABLE ${quoteIdentifier(into)} AS SELECT ${finishedColumns(request).join(', ')} FROM ${raw} ${withoutSuperseded(request)}`,
       signal,
     )
   } finally {
@@ -93,6 +93,20 @@ function finishedColumns({ bound, runId, knownFrom }: RowsRequest): string[] {
     const own: Record<string, string> = { created_timestamp: createdSql, run_id: quoteLiteral(runId) }
     return `${own[name] ?? quoteIdentifier(name)} AS ${quoteIdentifier(name)}`
   })
+}
+
+/**
+ * Versions that a refresh sees at once are known from one moment: of those that were made before it, the last one counts,
+ * and the others could not be told from it any more.
+ */
+function withoutSuperseded({ bound, knownFrom }: RowsRequest): string {
+  const { created } = queryOf(bound.group)
+  if (knownFrom === undefined || created === null || created.asServed) return ''
+  const isPast = `created_timestamp <= make_timestamptz(${knownFrom * 1000})`
+  const by = [...bound.keys.map(({ name }) => name), 'event_timestamp'].map(quoteIdentifier).join(', ')
+  const values = bound.features.map(({ name }) => quoteIdentifier(name)).join(', ')
+  return `QUALIFY NOT coalesce(${isPast}, false)
+    OR row_number() OVER (PARTITION BY ${by}, ${isPast} ORDER BY created_timestamp DESC, ${values}) = 1`
 }
 
 async function refuseNullKeys(connection: DuckDBConnection, bound: BoundGroup, raw: string): Promise<void> {

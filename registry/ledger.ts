@@ -126,7 +126,7 @@ async function recordPublished(db: Kysely<RegistryTables>, entry: LedgerEntry): 
     for (let at = 0; at < entry.filled.length; at += rangesPerStatement) {
       await writeRanges(transaction, entry, entry.filled.slice(at, at + rangesPerStatement), 'filled')
     }
-    await noteRead(transaction, entry.group, entry.reread, entry.readAt)
+    await noteRead(transaction, entry.group, entry.reread, entry.readAt, entry.sequenceNumber)
     for (const range of entry.corrected) await writeCorrected(transaction, entry, range)
     await keepState(transaction, entry)
   })
@@ -137,6 +137,7 @@ async function noteRead(
   group: string,
   ranges: readonly IntervalRange[],
   readAt: number,
+  upToSequenceNumber = Number.MAX_SAFE_INTEGER,
 ): Promise<void> {
   for (const { from, to } of ranges) {
     await db
@@ -146,6 +147,8 @@ async function noteRead(
       .where('interval_end', '>', from)
       .where('interval_end', '<=', to)
       .where('read_at', '<', readAt)
+      // What was written after this run's snapshot may have been computed from an earlier reading.
+      .where('sequence_number', '<=', upToSequenceNumber)
       .execute()
   }
 }
@@ -153,7 +156,7 @@ async function noteRead(
 /** A correction adds versions to the rows that were computed before: only who wrote last is another one. */
 async function writeCorrected(
   db: Kysely<RegistryTables>,
-  { group, runId, sequenceNumber, snapshotId, publishedAt }: LedgerEntry,
+  { group, runId, sequenceNumber, snapshotId, publishedAt, letThrough }: LedgerEntry,
   { from, to }: IntervalRange,
 ): Promise<void> {
   await db
@@ -161,6 +164,7 @@ async function writeCorrected(
     .set({
       run_id: runId,
       sequence_number: sequenceNumber,
+      ...(letThrough ? { let_through: 1 } : {}),
       snapshot_id: snapshotId,
       published_at: publishedAt,
     })

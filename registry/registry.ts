@@ -139,9 +139,9 @@ export interface Registry {
       Pick<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason' | 'intervals' | 'workflowId'>
     >,
   ): Promise<void>
-  /** Says that a run waits, under which workflow, and which intervals it keeps others from meanwhile. */
+  /** Says that a run waits, under which workflow, and which intervals it keeps others from until it ends. Not of an ended run. */
   holdRun(runId: string, workflowId: string, held: readonly IntervalRange[]): Promise<void>
-  /** The intervals that waiting runs of a group hold, other than this one. */
+  /** The intervals that runs of a group hold that wait or waited and have not ended, other than this one. */
   heldIntervals(group: string, exceptRunId: string): Promise<IntervalRange[]>
   run(runId: string): Promise<Run | null>
   /** Newest first, a hundred unless asked otherwise. */

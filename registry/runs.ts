@@ -9,14 +9,17 @@ import type { RegistryTables } from './tables.ts'
 type RunMemory = Pick<Registry, 'openRun' | 'updateRun' | 'holdRun' | 'heldIntervals' | 'run' | 'runs'>
 type RunRow = RegistryTables['asof_runs']
 const defaultLimit = 100
+/** Of runs that have not ended. */
+const openStatuses: Run['status'][] = ['running', 'waiting']
 
 export function runMemory(db: Kysely<RegistryTables>): RunMemory {
   return {
     openRun: async (run) => {
-      const { started_at, ...again } = openedRow(run)
+      // What a run holds stays held while it is planned again.
+      const { started_at, held, ...again } = openedRow(run)
       await db
         .insertInto('asof_runs')
-        .values({ started_at, ...again })
+        .values({ started_at, held, ...again })
         .onConflict((conflict) => conflict.column('run_id').doUpdateSet(again))
         .execute()
     },
@@ -37,6 +40,7 @@ export function runMemory(db: Kysely<RegistryTables>): RunMemory {
         .updateTable('asof_runs')
         .set({ status: 'waiting', workflow_id: workflowId, held: JSON.stringify(held) })
         .where('run_id', '=', runId)
+        .where('status', 'in', openStatuses)
         .execute()
     },
     heldIntervals: async (group, exceptRunId) => {
@@ -45,7 +49,7 @@ export function runMemory(db: Kysely<RegistryTables>): RunMemory {
         .select('held')
         .where('group_id', '=', group)
         .where('run_id', '<>', exceptRunId)
-        .where('status', '=', 'waiting')
+        .where('status', 'in', openStatuses)
         .execute()
       return rows.flatMap(({ held }) =>
         held === null ? [] : (readJson(held, 'asof_runs.held') as IntervalRange[]),

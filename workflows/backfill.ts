@@ -44,8 +44,8 @@ export async function backfill(input: BackfillInput, carried?: Carried): Promise
       begun,
     )
   }
-  if (history !== null && (leftForLive === 0 || history.outcome === 'aborted'))
-    return { ...history, live: null }
+  const isOver = carried?.side !== 'live' && (leftForLive === 0 || history?.outcome === 'aborted')
+  if (history !== null && isOver) return { ...history, live: null }
   Object.assign(progress, newProgress(liveRunId(runId), input.group))
   const live = await carryOut(
     courseOf(input, { progress, gate, side: 'live', history, onPlan: () => undefined }),
@@ -54,8 +54,8 @@ export async function backfill(input: BackfillInput, carried?: Carried): Promise
   return history === null ? { ...live, live: null } : { ...history, live }
 }
 
-/** No run's id begins with another one's. */
-const liveRunId = (runId: string) => `live-${runId}`
+/** Run ids ascend with time, and a later run's wins where all else is equal (rule 4). */
+const liveRunId = (runId: string) => `${runId}.live`
 
 interface Side extends Pick<Carried, 'side' | 'history'> {
   readonly progress: RunProgress

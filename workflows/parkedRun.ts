@@ -12,7 +12,8 @@ export async function parkedRun(blocked: BlockedRun, carried?: CarriedRun): Prom
   const progress = newProgress(runId, group)
   const gate = openGateDesk(progress)
   setHandler(progressQuery, () => progress, { description: 'How far the run is, as data.' })
-  let isParked = true
+  // Whoever hands a run over parks it, the first time.
+  let isParked = carried === undefined
   return carryOut(
     {
       progress,

@@ -3,6 +3,7 @@
  * group live. One that a gate blocks hands its run to a workflow that waits, so that the next hour is not held up.
  */
 import {
+  getExternalWorkflowHandle,
   makeContinueAsNewFunc,
   ParentClosePolicy,
   setHandler,
@@ -43,6 +44,12 @@ async function handOver(run: BlockedRun): Promise<null> {
     parentClosePolicy: ParentClosePolicy.ABANDON,
     staticSummary: `a gate holds the refresh of ${group}`,
   })
-  await control.parkRun({ ...refOf(run.plan), workflowId })
+  try {
+    await control.parkRun({ ...refOf(run.plan), workflowId })
+  } catch (error) {
+    // This run is taken back: nobody shall wait for a decision about it.
+    await getExternalWorkflowHandle(workflowId).cancel()
+    throw error
+  }
   return null
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
+import { moveStoreClock } from '../../worker/storeClock.ts'
 import type { BackfillResult } from '../../workflows/backfill.ts'
 import { orphanFiles, publishedRows, tableRefs } from '../support/published.ts'
 import { writeOrders } from '../support/orders.ts'
@@ -30,19 +31,24 @@ afterAll(async () => {
   await hasty?.teardown()
 })
 
-async function backfillYear(temporal: TestWorkflowEnvironment, name: string) {
+async function backfillYear(
+  temporal: TestWorkflowEnvironment,
+  name: string,
+  before?: (store: RunningStore) => Promise<void>,
+) {
   const store = await runStore(
     temporal,
     {
       ASOF_HOME: join(folder, name),
       ASOF_FEATURES: fileURLToPath(new URL('../fixtures/shop.ts', import.meta.url)),
       ORDERS_PATH: orders,
-      ASOF_CLOCK: '2025-01-01T00:30:00Z',
+      ASOF_CLOCK: before === undefined ? '2025-01-01T00:30:00Z' : '2024-02-11T00:30:00Z',
     },
     folder,
   )
   running.push(store)
   await applyRegistration(store.store, await planRegistration(store.store))
+  await before?.(store)
   const input = { group, from: '2024-01-02', to: '2024-12-31' }
   const options = { taskQueue: store.taskQueue, workflowId: name, args: [input] }
   const handle = await store.client.workflow.start('backfill', options)
@@ -69,4 +75,23 @@ test('a year in several executions is the year in one', async () => {
   expect(rows).toHaveLength(several.result.rows)
   expect(await tableRefs(several.store.store, group)).toEqual(['main'])
   expect(await orphanFiles(several.store.store, group)).toEqual([])
+})
+
+test('what was missed since a group went live is not forgotten on the way', async () => {
+  const { store } = await backfillYear(hasty, 'both', async ({ store: { registry }, client, taskQueue }) => {
+    await client.workflow.execute('refresh', { taskQueue, workflowId: 'live', args: [{ group }] })
+    await moveStoreClock(registry, { to: Date.parse('2025-01-01T00:30:00Z') })
+  })
+  const published = await store.store.registry.published(group, { from: 0, to: Date.parse('2025-01-01') })
+  expect(published).toHaveLength((Date.parse('2024-12-31') - Date.parse('2024-01-02')) / 36e5)
+  const runs = await store.store.registry.runs({ group })
+  expect(runs.map(({ mode, status, intervals }) => [mode, status, intervals])).toEqual(
+    expect.arrayContaining([
+      ['backfill', 'published', 324 * 24],
+      ['backfill', 'published', 40 * 24 - 1],
+      ['refresh', 'published', 1],
+    ]),
+  )
+  expect(await tableRefs(store.store, group)).toEqual(['main'])
+  expect(await orphanFiles(store.store, group)).toEqual([])
 })

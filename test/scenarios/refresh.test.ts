@@ -260,3 +260,46 @@ test('rows that say when they were served come as they are, each once', async ()
   )
   expect(different).toEqual([])
 })
+
+test('what was restated before a refresh saw it is one row, however often it is read again', async () => {
+  const group = 'week_restated_v1'
+  const shop = await openShop('restated', '2024-01-03T06:11:00Z', at('2024-01-04'))
+  await run(shop, 'refresh', { group })
+  for (const now of ['2024-01-03T07:11:00Z', '2024-01-03T08:11:00Z', '2024-01-03T09:11:00Z']) {
+    await moveTo(shop, now)
+    await run(shop, 'refresh', { group })
+  }
+  const found = await rowsOf(
+    shop,
+    group,
+    `SELECT count(*) AS versions, max(rows.price - o.price) AS dearer FROM rows
+     JOIN read_parquet('${shop.orders.all}') AS o ON o.shop = rows.shop AND epoch_us(o."at") = epoch_us(rows.event_timestamp)
+     WHERE o."at" <= '2024-01-03 06:00:00' AND o.arrives <= '2024-01-03 06:10:00' GROUP BY rows.shop, rows.event_timestamp`,
+  )
+  expect(found.length).toBeGreaterThan(20)
+  expect(found.every(({ versions, dearer }) => versions === 1n && dearer === 1)).toBe(true)
+})
+
+test('a late value that is no number corrects what was one', async () => {
+  const shop = await openShop('nan', '2024-01-03T06:11:00Z', at('2024-01-04'))
+  const groups = ['by_arrival_v1', 'week_queried_v1']
+  for (const group of groups) await run(shop, 'refresh', { group })
+  const connection = await duckdb.connect()
+  await query(
+    connection,
+    `COPY (SELECT TIMESTAMP '2024-01-03 05:30:00' AS "at", TIMESTAMP '2024-01-03 06:20:00' AS arrives, 4::BIGINT AS shop, 'NaN'::DOUBLE AS price)
+     TO '${join(shop.orders.source, 'late.parquet')}' (FORMAT parquet)`,
+  )
+  connection.closeSync()
+  await moveTo(shop, '2024-01-03T06:31:00Z')
+  for (const group of groups) {
+    expect(await run(shop, 'refresh', { group })).toMatchObject({ intervals: 0, rows: 1 })
+    const feature = group === 'by_arrival_v1' ? 'revenue_6h' : 'mean_price'
+    const versions = await rowsOf(
+      shop,
+      group,
+      `SELECT isnan(${feature}) AS gone FROM rows WHERE shop = 4 ORDER BY created_timestamp`,
+    )
+    expect(versions).toEqual([{ gone: false }, { gone: true }])
+  }
+})

@@ -45,11 +45,22 @@ export class EncodedRows {
   }
 
   key(index: number): Buffer {
-    return this.#bytes.subarray(this.#ends[2 * index - 1] ?? 0, this.#ends[2 * index])
+    return this.#bytes.subarray(this.#keyStart(index), this.#ends[2 * index])
+  }
+
+  /** Whether a row's key is greater than that of the row before it. */
+  isInOrder(index: number): boolean {
+    const [start, end] = [this.#keyStart(index), this.#ends[2 * index]]
+    const [startBefore, endBefore] = [this.#keyStart(index - 1), this.#ends[2 * index - 2]]
+    return this.#bytes.compare(this.#bytes, startBefore, endBefore, start, end) > 0
   }
 
   value(index: number): Buffer {
     return this.#bytes.subarray(this.#ends[2 * index], this.#ends[2 * index + 1])
+  }
+
+  #keyStart(index: number): number {
+    return this.#ends[2 * index - 1] ?? 0
   }
 }
 

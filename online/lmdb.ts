@@ -349,12 +349,7 @@ function writeWinners(values: Table, order: Buffer, rows: EncodedRows, from: num
 
 /** The place behind the rows that stand in strict order of their keys. */
 function endOfOrder(rows: EncodedRows, from: number, to: number): number {
-  let last = rows.key(from)
-  for (let index = from + 1; index < to; index++) {
-    const key = rows.key(index)
-    if (key.compare(last) <= 0) return index
-    last = key
-  }
+  for (let index = from + 1; index < to; index++) if (!rows.isInOrder(index)) return index
   return to
 }
 

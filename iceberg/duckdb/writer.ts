@@ -11,7 +11,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { makeFolder } from '../fileio/makeFolder.ts'
 import { duckdbType, fieldIds, fieldNamed } from '../schema.ts'
 import { InvalidInput } from '../singleValue.ts'
-import type { DataFile, PartitionSpec, Schema } from '../types.ts'
+import type { DataFile, PartitionSpec, PrimitiveType, Schema } from '../types.ts'
 import { stagePartitions, type Partition } from './partitions.ts'
 import { quoteIdentifier, quoteLiteral } from './quote.ts'
 import { fileStatistics } from './statistics.ts'
@@ -109,7 +109,7 @@ async function writeFile(
   const order = orderBy.map((name) => quoteIdentifier(fieldNamed(schema, name).name)).join(', ')
   const copied = await connection.runAndReadAll(
     `COPY (SELECT ${names} FROM ${rows} WHERE ${condition}${order && ` ORDER BY ${order}`}) TO ${quoteLiteral(localPath(filePath))} ` +
-      `(FORMAT parquet, COMPRESSION zstd, FIELD_IDS ${fieldIds(schema)}, RETURN_STATS, WRITE_EMPTY_FILE false)`,
+      `(FORMAT parquet, COMPRESSION zstd, ${dictionaries(schema)}FIELD_IDS ${fieldIds(schema)}, RETURN_STATS, WRITE_EMPTY_FILE false)`,
   )
   return copied.getRowObjects().map((row): DataFile => ({
     filePath,
@@ -119,6 +119,16 @@ async function writeFile(
     fileSizeInBytes: BigInt(String(row['file_size_bytes'])),
     ...fileStatistics(schema, row['column_statistics'] ?? null),
   }))
+}
+
+/**
+ * DuckDB's dictionaries take 0 and -0, and any two NaN, for the same value and keep whichever came first (its issue
+ * 25781, open in 1.5.5). They can only be forbidden for a whole file: a limit of 0, and not of 1, does that.
+ */
+function dictionaries({ fields }: Schema): string {
+  const isFloat = (type: PrimitiveType) => type === 'float' || type === 'double'
+  const hasFloats = fields.some(({ type }) => isFloat(typeof type === 'string' ? type : type.element))
+  return hasFloats ? 'DICTIONARY_SIZE_LIMIT 0, ' : ''
 }
 
 /** DuckDB leaves that to the system; a commit is durable, and must never name a file that a power cut took. */

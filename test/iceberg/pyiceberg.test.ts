@@ -199,6 +199,25 @@ describe('PyIceberg reads what we write', () => {
     expect(seen.snapshots.some(({ id }) => BigInt(id) > 2n ** 53n)).toBe(true)
   })
 
+  test('a thousand zeros of either sign, in lists too', async () => {
+    const list = (element: 'float' | 'double') =>
+      ({ type: 'list', element, 'element-required': false }) as const
+    const zeros = icebergSchema([
+      { name: 'n', type: 'long' },
+      { name: 'f', type: 'float' },
+      { name: 'd', type: 'double' },
+      { name: 'fs', type: list('float') },
+      { name: 'ds', type: list('double') },
+    ])
+    const spec: PartitionSpec = { 'spec-id': 0, fields: [] }
+    const table = await catalog.createTable({ namespace: 'flights', name: 'zeros' }, { schema: zeros, spec })
+    const rows = `(SELECT i AS n, IF(i % 2 = 0, '0', '-0')::FLOAT AS f, f::DOUBLE AS d, [f, NULL] AS fs, [NULL, d] AS ds
+      FROM range(1000) r(i))`
+    await append(table, rows)
+    expect(await compareWith(rows, table)).toEqual([])
+    expect(await compare(table, undefined, [])).toEqual([])
+  })
+
   test('ranges replaced, inside days and across their edges', async () => {
     const table = await createTable('replaced')
     await append(table, hourly(0, 80))

@@ -151,6 +151,35 @@ describe('partitions', () => {
   })
 })
 
+describe('floats keep their bits', () => {
+  const list = (element: PrimitiveType) => ({ type: 'list', element, 'element-required': false }) as const
+  const schema = icebergSchema([
+    { name: 'n', type: 'long' },
+    { name: 'f', type: 'float' },
+    { name: 'd', type: 'double' },
+    { name: 'fs', type: list('float') },
+    { name: 'ds', type: list('double') },
+  ])
+  // Zeros of both signs, and NaNs of both signs: a thousand rows of four values are what a dictionary is made for.
+  const relation = `(SELECT i AS n, ['0', '-0', 'nan', '-nan'][i % 4 + 1] AS text, text::FLOAT AS f, text::DOUBLE AS d,
+    [NULL, f] AS fs, [d, NULL] AS ds FROM range(1000) r(i))`
+  const minus = 'WHERE n % 2 = 1'
+
+  test.each([
+    ['one file', unpartitioned],
+    ['partitions', partitionedBy([1, 'bucket', 'bucket[2]'])],
+  ])('read by DuckDB, in %s', async (_name, spec) => {
+    const files = await write({ schema, spec, relation, orderBy: ['n'] })
+    const signs = ['f', 'd', 'fs[2]', 'ds[1]'].map((value) => `count(*) FILTER (signbit(${value}))`)
+    const counted = async (where: string) =>
+      (
+        await connection.runAndReadAll(`SELECT ${signs.join(', ')} FROM ${read(schema, files)} ${where}`)
+      ).getRows()[0]
+    expect(await counted('')).toEqual([500n, 500n, 500n, 500n])
+    expect(await counted(minus)).toEqual([500n, 500n, 500n, 500n])
+  })
+})
+
 describe('statistics', () => {
   test('null counts, NaN, infinities, lists, and only true bounds', async () => {
     const schema = icebergSchema([

@@ -1,19 +1,18 @@
-/** A whole backfill on workers that are killed, from the beginning of a restored store. */
+/** A whole run on workers that are killed, from the beginning of a restored store. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WorkflowHandle } from '@temporalio/client'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import type { Config } from '../../worker/config.ts'
 import { openStore } from '../../worker/openStore.ts'
-import { endState } from './endState.ts'
 import { attemptsOf, outlive, startWorker, type Faults } from './killing.ts'
-import { rewrite, type RestoredStore } from './restoredStore.ts'
+import type { RestoredStore } from './restoredStore.ts'
 
 /** The run on one worker after the other, each of which dies at the next blow. */
 export async function runKilled(temporal: TestWorkflowEnvironment, restored: RestoredStore, faults: Faults) {
   const { config, handle } = await startRun(temporal, restored)
   const struck = await outlive(temporal.client, handle, config, temporal.address, faults)
-  return { struck, attempts: await attemptsOf(handle), state: await stateOf(config) }
+  return { struck, attempts: await attemptsOf(handle), state: await stateOf(restored) }
 }
 
 /**
@@ -33,7 +32,7 @@ export async function runScheduledAlone(
     const next = await untilScheduled(handle)
     planner.child.kill('SIGKILL')
     await planner.ended
-    if (next === null) return { waited, state: await stateOf(config) }
+    if (next === null) return { waited, state: await stateOf(restored) }
     waited.push(next)
     const doer = startWorker(config, temporal.address, { ...faults, only: 'activities' })
     while ((await handle.describe()).raw.pendingActivities?.length) await sleep(50)
@@ -42,13 +41,13 @@ export async function runScheduledAlone(
   }
 }
 
-async function startRun(temporal: TestWorkflowEnvironment, restored: RestoredStore) {
+export async function startRun(temporal: TestWorkflowEnvironment, restored: RestoredStore) {
   await (await restored.open()).close()
   const config: Config = { ...restored.config, taskQueue: `test-${randomUUID()}` }
-  const handle = await temporal.client.workflow.start('backfill', {
+  const handle = await temporal.client.workflow.start(restored.run.workflow, {
     taskQueue: config.taskQueue,
     workflowId: config.taskQueue,
-    args: [rewrite],
+    args: [restored.run.input],
   })
   return { config, handle }
 }
@@ -64,10 +63,10 @@ async function untilScheduled(handle: WorkflowHandle): Promise<string | null> {
   }
 }
 
-async function stateOf(config: Config) {
+export async function stateOf({ config, run }: RestoredStore) {
   const store = await openStore(config)
   try {
-    return await endState(store, rewrite.group)
+    return await run.endState(store)
   } finally {
     await store.close()
   }

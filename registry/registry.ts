@@ -138,7 +138,7 @@ export interface Registry {
       Pick<Run, 'status' | 'endedAt' | 'rows' | 'snapshotId' | 'reason' | 'intervals' | 'workflowId'>
     >,
   ): Promise<void>
-  /** Says that a run waits, under which workflow, and which intervals it keeps others from meanwhile. */
+  /** Says that a run waits, under which workflow, and which intervals it keeps others from; one that has ended stays so. */
   holdRun(runId: string, workflowId: string, held: readonly IntervalRange[]): Promise<void>
   /** The intervals that waiting runs of a group hold, other than this one. */
   heldIntervals(group: string, exceptRunId: string): Promise<IntervalRange[]>

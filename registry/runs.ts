@@ -37,6 +37,7 @@ export function runMemory(db: Kysely<RegistryTables>): RunMemory {
         .updateTable('asof_runs')
         .set({ status: 'waiting', workflow_id: workflowId, held: JSON.stringify(held) })
         .where('run_id', '=', runId)
+        .where('ended_at', 'is', null)
         .execute()
     },
     heldIntervals: async (group, exceptRunId) => {

@@ -294,7 +294,7 @@ describe('the ledger', () => {
     await registry.recordPublished(entry({ group: 'other_v1', runId: 'r9' }))
     const one = (end: number) => ({
       ...{ end, runId: 'r1', fingerprint: 'f1', features: { departures: 'd1' } },
-      ...{ filled: [], sequenceNumber: 1 },
+      ...{ filled: [], letThrough: false, sequenceNumber: 1 },
     })
     expect(await registry.published('delays_v1', all)).toEqual([hour, 2 * hour, 3 * hour].map(one))
     expect(await registry.published('delays_v1', { from: hour, to: 2 * hour })).toEqual([one(2 * hour)])
@@ -445,7 +445,11 @@ describe('the ledger', () => {
     expect(await registry.run('r1')).toMatchObject({ status: 'waiting', workflowId: 'parked/r1' })
     expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([{ from: 0, to: hour }])
     expect(await registry.heldIntervals('delays_v1', 'r1')).toEqual([])
-    await registry.updateRun('r1', { status: 'aborted' })
+    await registry.updateRun('r1', { status: 'aborted', endedAt: 1 })
+    expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([])
+    // A step that comes after the decision.
+    await registry.holdRun('r1', 'parked/r1', [{ from: 0, to: hour }])
+    expect(await registry.run('r1')).toMatchObject({ status: 'aborted', workflowId: 'parked/r1' })
     expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([])
   })
 

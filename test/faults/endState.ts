@@ -36,8 +36,8 @@ async function stateOf(store: Store, group: string, { latenessMs = 0, ranksCreat
   return {
     rows: await publishedRows(store, group, 'main', ranksCreated ? rankedCreated : undefined),
     unsettled: await registry.unsettled(group, latenessMs),
-    ledger: (await registry.published(group, always)).map(({ end, runId, features, filled }) =>
-      text([end, names.get(runId), features, filled]),
+    ledger: (await registry.published(group, always)).map(({ end, runId, features, filled, letThrough }) =>
+      text([end, names.get(runId), features, filled, letThrough]),
     ),
     runs: runs.map(({ mode, status, intervals, rows, reason }) =>
       text([mode, status, intervals, rows, reason]),

@@ -105,7 +105,7 @@ describe('a refresh that a gate blocks', () => {
     await expectSameEnd({ parking: [{ step: 'parkRun', when }] })
   })
 
-  test.each(['before', 2, 5, 8, 11, 'after'] as const)('killed when it is published: %s', async (when) => {
+  test.each(['before', 2, 5, 8, 10, 'after'] as const)('killed when it is published: %s', async (when) => {
     await expectSameEnd({ publishing: [{ step: 'publishRun', when }] })
   })
 

@@ -55,7 +55,7 @@ async function listRunFiles({ fileIO }: ActivityDeps, { location }: Table): Prom
   return found
 }
 
-/** A run's id is that of a workflow's run: other engines put their files below `data/` under other names. */
+/** A run's id is that of a workflow's run, or made of it: other engines put their files below `data/` under other names. */
 const runIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.live)?$/
 
 /** Runs with files or a branch that are closed, or that the registry does not know and whose newest file is old. */

@@ -2,6 +2,7 @@
 import { UnavailableError } from '../model/index.ts'
 import type { RunStatus } from '../registry/index.ts'
 import type { Activities } from '../workflows/contract.ts'
+import { parkedWorkflowId } from '../workflows/names.ts'
 import { abandonRun } from './abandonRun.ts'
 import type { ActivityDeps } from './deps.ts'
 
@@ -25,6 +26,9 @@ export const takeBackLostRuns =
       limit: manyRuns,
     })) {
       if (await isOpen(workflowId, firstRunIdOf(workflowId, runId))) continue
+      // A refresh that has ended since, or was terminated, may have left it to a workflow that waits, which it starts
+      // before the registry says so.
+      if (await isOpen(parkedWorkflowId(group, runId), null)) continue
       // It may have ended well between the two questions.
       const now = await registry.run(runId)
       // Or another workflow has taken it over since, to wait for a decision.

@@ -1,5 +1,5 @@
 /**
- * A backfill without Temporal: the steps in the workflow's order, each tried again as Temporal would, and the whole
+ * A backfill or a refresh without Temporal: the steps in the workflow's order, each tried again as Temporal would, and the whole
  * started anew where the workflow would.
  */
 import { randomUUID } from 'node:crypto'
@@ -19,15 +19,40 @@ export interface Patience {
 export const asTemporal: Patience = { attempts: 20, takesBack: true }
 export const terminated: Patience = { attempts: 1, takesBack: false }
 
-/** @returns the run's id, and what went wrong on the way, such as `stageRun: …` */
-export async function driveBackfill(
+export interface Driven {
+  readonly runId: string
+  readonly outcome: string
+  /** What went wrong on the way, such as `stageRun: …`. */
+  readonly errors: string[]
+}
+
+export function driveBackfill(
   attempt: Attempt,
   input: BackfillInput,
   patience = asTemporal,
-): Promise<{ runId: string; outcome: string; errors: string[] }> {
+): Promise<Driven> {
+  return drive(attempt, input.group, patience, (step, run) =>
+    step('planBackfill', ({ planBackfill }) => planBackfill({ ...input, ...run })),
+  )
+}
+
+export function driveRefresh(attempt: Attempt, group: string, patience = asTemporal): Promise<Driven> {
+  return drive(attempt, group, patience, (step, run) =>
+    step('planRefresh', ({ planRefresh }) => planRefresh({ group, ...run })),
+  )
+}
+
+type Step = <T>(name: string, call: (activities: Activities) => Promise<T>) => Promise<T>
+
+async function drive(
+  attempt: Attempt,
+  group: string,
+  patience: Patience,
+  planned: (step: Step, run: { runId: string; workflowId: string }) => Promise<PlannedRun>,
+): Promise<Driven> {
   const runId = randomUUID()
   const errors: string[] = []
-  const step = async <T>(name: string, call: (activities: Activities) => Promise<T>): Promise<T> => {
+  const step: Step = async (name, call) => {
     for (let count = 1; ; count++) {
       try {
         return await call(attempt())
@@ -38,30 +63,29 @@ export async function driveBackfill(
     }
   }
   try {
-    const plan = await step('planBackfill', ({ planBackfill }) =>
-      planBackfill({ ...input, runId, workflowId: `driven/${runId}` }),
-    )
-    await computeAndPublish(step, plan)
-    return { runId, outcome: 'published', errors }
+    const plan = await planned(step, { runId, workflowId: `driven/${runId}` })
+    return { runId, outcome: await computeAndPublish(step, plan), errors }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     if (!patience.takesBack) return { runId, outcome: reason, errors }
-    await step('abandonRun', ({ abandonRun }) =>
-      abandonRun({ runId, group: input.group, outcome: 'failed', reason }),
-    )
+    await step('abandonRun', ({ abandonRun }) => abandonRun({ runId, group, outcome: 'failed', reason }))
     return { runId, outcome: reason, errors }
   }
 }
 
-type Step = <T>(name: string, call: (activities: Activities) => Promise<T>) => Promise<T>
-
-async function computeAndPublish(step: Step, plan: PlannedRun): Promise<void> {
+async function computeAndPublish(step: Step, plan: PlannedRun): Promise<string> {
+  let found = 0
   for (let chunk = 0; chunk < plan.chunks; chunk++) {
-    await step('computeChunk', ({ computeChunk }) => computeChunk({ ...plan, chunk }))
+    found += (await step('computeChunk', ({ computeChunk }) => computeChunk({ ...plan, chunk }))).rows
+  }
+  if (plan.intervals === 0 && found === 0) {
+    await step('recordRun', ({ recordRun }) => recordRun({ ...plan, outcome: 'nothing_to_do' }))
+    return 'nothing_to_do'
   }
   const published = await stageAndPublish(step, plan)
   await step('materializeGroup', ({ materializeGroup }) => materializeGroup({ group: plan.group }))
   await step('recordRun', ({ recordRun }) => recordRun({ ...plan, outcome: 'published', published }))
+  return 'published'
 }
 
 async function stageAndPublish(step: Step, plan: PlannedRun) {

@@ -4,28 +4,40 @@ import { createActivities } from '../../activities/index.ts'
 import type { Store } from '../../worker/openStore.ts'
 import { orphanFiles, publishedRows, tableRefs } from '../support/published.ts'
 
+export type EndState = Awaited<ReturnType<typeof endState>>
+
+export interface Looks {
+  /** By which it is asked what late events may still lack. */
+  readonly latenessMs?: number
+  /** Of created timestamps only the order, where they are the clock's. */
+  readonly ranksCreated?: boolean
+}
+
 /** Sweeps as the janitor does once all is over and nothing is too young, then looks. */
-export async function endState(store: Store, group: string) {
+export async function endState(store: Store, group: string, looks: Looks = {}) {
   const janitor = createActivities({ ...store, isOpen: () => Promise.resolve(false) })
   const { runs: lostRuns } = await janitor.takeBackLostRuns({ group })
   await janitor.sweepTable({ group, olderThan: '0s' })
-  return { lostRuns, ...(await stateOf(store, group)) }
+  return { lostRuns, ...(await stateOf(store, group, looks)) }
 }
 
 /** Without run ids, and without the parts of file names that are made by chance. */
-async function stateOf(store: Store, group: string) {
+async function stateOf(store: Store, group: string, { latenessMs = 0, ranksCreated = false }: Looks) {
   const { registry } = store
   const runs = (await registry.runs({ group, limit: 1_000 })).reverse()
-  const names = new Map(runs.map(({ runId }, at) => [runId, `run${at}`]))
+  // Of the others nothing may be left that has a name.
+  const named = runs.filter(({ status }) => status === 'published')
+  const names = new Map(named.map(({ runId }, at) => [runId, `run${at}`]))
   const always = { from: 0, to: Number.MAX_SAFE_INTEGER }
   const online: string[] = []
   for await (const { keys, value } of store.onlineStores[0]?.scan(group) ?? []) {
     online.push(text([keys, value?.eventTimestampMicros ?? null, value?.values ?? null]))
   }
   return {
-    rows: await publishedRows(store, group),
-    ledger: (await registry.published(group, always)).map(({ end, runId, features, filled }) =>
-      text([end, names.get(runId), features, filled]),
+    rows: await publishedRows(store, group, 'main', ranksCreated ? rankedCreated : undefined),
+    unsettled: await registry.unsettled(group, latenessMs),
+    ledger: (await registry.published(group, always)).map(({ end, runId, features, filled, letThrough }) =>
+      text([end, names.get(runId), features, filled, letThrough]),
     ),
     runs: runs.map(({ mode, status, intervals, rows, reason }) =>
       text([mode, status, intervals, rows, reason]),
@@ -65,6 +77,10 @@ async function filesOf(store: Store, group: string, names: ReadonlyMap<string, s
     temporary: ending(/\.tmp$/),
   }
 }
+
+/** Each row with the place of its created timestamp among all that there are. */
+const rankedCreated =
+  '* EXCLUDE (run_id) REPLACE (dense_rank() OVER (ORDER BY created_timestamp) AS created_timestamp)'
 
 const text = (value: unknown): string =>
   JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? `${item}n` : item))

@@ -6,6 +6,7 @@ import {
   expectOldOrNew,
   expectSameEnd,
   runStruck,
+  sampledCalls,
   stagedCall,
   stateBefore,
   type Struck,
@@ -37,12 +38,8 @@ test('the undisturbed run is worth the comparison', () => {
 
 const seed = Number(process.env['ASOF_TEST_SEED'] ?? Date.now() % 1_000)
 
-/** Spread over so many calls, at places that the seed decides. */
-function sampled(flavour: Flavour, calls = undisturbed.strike.calls): number[] {
-  const stride = calls / sample
-  const offset = ((seed + 31 * flavours.indexOf(flavour)) % 97) / 97
-  return Array.from({ length: sample }, (_, at) => 1 + Math.floor((at + offset) * stride))
-}
+const sampled = (flavour: Flavour, calls?: number) =>
+  sampledCalls(undisturbed, flavour, { sample, seed, calls })
 
 describe(`a blow at one call (ASOF_TEST_SEED=${seed})`, () => {
   test.each(flavours)('%s: tried again, the run ends where the undisturbed one does', async (flavour) => {

@@ -3,21 +3,21 @@ import { expect } from 'vitest'
 import { createActivities } from '../../activities/index.ts'
 import type { Activities } from '../../workflows/contract.ts'
 import { tableRefs } from '../support/published.ts'
-import { driveBackfill, terminated } from './driver.ts'
-import { endState } from './endState.ts'
-import { rewrite, type RestoredStore } from './restoredStore.ts'
-import { Strike, type Flavour } from './strike.ts'
+import { terminated } from './driver.ts'
+import type { EndState } from './endState.ts'
+import type { RestoredStore } from './restoredStore.ts'
+import { flavours, Strike, type Flavour } from './strike.ts'
 
 export interface Struck {
   readonly strike: Strike
   readonly errors: readonly string[]
-  readonly state: Awaited<ReturnType<typeof endState>>
+  readonly state: EndState
 }
 
 export async function stateBefore(restored: RestoredStore): Promise<Struck['state']> {
   const { store, close } = await restored.open()
   try {
-    return await endState(store, rewrite.group)
+    return await restored.run.endState(store)
   } finally {
     await close()
   }
@@ -28,7 +28,7 @@ export async function callsOfSteps(restored: RestoredStore): Promise<Map<string,
   const opened = await restored.open()
   const calls = new Map<string, number>()
   try {
-    await driveBackfill(
+    await restored.run.drive(
       () =>
         new Proxy({} as Activities, {
           get: (_, name) => async (input: never) => {
@@ -39,12 +39,22 @@ export async function callsOfSteps(restored: RestoredStore): Promise<Map<string,
             return answer
           },
         }),
-      rewrite,
     )
     return calls
   } finally {
     await opened.close()
   }
+}
+
+/** Calls of a run spread over its length, at places that the seed decides, others for each flavour. */
+export function sampledCalls(
+  { strike }: Struck,
+  flavour: Flavour,
+  { sample, seed, calls = strike.calls }: { sample: number; seed: number; calls?: number | undefined },
+): number[] {
+  const stride = calls / sample
+  const offset = ((seed + 31 * flavours.indexOf(flavour)) % 97) / 97
+  return Array.from({ length: sample }, (_, at) => 1 + Math.floor((at + offset) * stride))
 }
 
 /** @param at counts from 1; a number beyond the last call leaves the run undisturbed */
@@ -53,12 +63,9 @@ export async function runStruck(restored: RestoredStore, at: number, flavour: Fl
   const { store, close } = opened
   try {
     const strike = new Strike(at, flavour)
-    const { errors, outcome } = await driveBackfill(
-      () => createActivities(strike.lifeOf(store, opened)),
-      rewrite,
-    )
+    const { errors, outcome } = await restored.run.drive(() => createActivities(strike.lifeOf(store, opened)))
     expect(outcome, `struck at call ${at} (${strike.struck}, ${flavour})`).toBe('published')
-    return { strike, errors, state: await endState(store, rewrite.group) }
+    return { strike, errors, state: await restored.run.endState(store) }
   } finally {
     await close()
   }
@@ -81,13 +88,14 @@ export async function expectOldOrNew(
     const { store, close } = opened
     try {
       const strike = new Strike(at, flavour)
-      await driveBackfill(() => createActivities(strike.lifeOf(store, opened)), rewrite, terminated)
-      const state = await endState(store, rewrite.group)
+      await restored.run.drive(() => createActivities(strike.lifeOf(store, opened)), terminated)
+      const state = await restored.run.endState(store)
       const what = `call ${at}: ${strike.struck}, ${flavour}`
       const isNew = state.ledger.join() === undisturbed.state.ledger.join()
       expect(published(state), what).toEqual(published(isNew ? undisturbed.state : before))
       expect(state.lostRuns, what).toBeLessThanOrEqual(1)
-      if (state.runs.length > 1) expect(state.runs[1], what).toContain(isNew ? '"published"' : '"failed"')
+      if (state.runs.length > before.runs.length)
+        expect(state.runs.at(-1), what).toContain(isNew ? '"published"' : '"failed"')
       ends[isNew ? 'new' : 'old'] += 1
     } finally {
       await close()
@@ -97,11 +105,21 @@ export async function expectOldOrNew(
 }
 
 /** Without what a run that is terminated may leave undone: its load, and its figures in the registry. */
-function published({ rows, ledger, refs, orphans, files, snapshots, ...state }: Struck['state']) {
+function published({
+  rows,
+  unsettled,
+  ledger,
+  refs,
+  orphans,
+  files,
+  snapshots,
+  ...state
+}: Omit<EndState, 'online'>) {
   const { manifestLists, manifests, unknownVersions, temporary } = state
   const kept = files.filter((name) => !name.startsWith('loads/'))
   return {
     rows,
+    unsettled,
     ledger,
     refs,
     orphans,
@@ -112,6 +130,37 @@ function published({ rows, ledger, refs, orphans, files, snapshots, ...state }: 
     unknownVersions,
     temporary,
   }
+}
+
+/** A run that ends at one call for ever, and one after it that is not disturbed: together they are one undisturbed run. */
+export async function expectMended(
+  restored: RestoredStore,
+  undisturbed: Struck,
+  calls: readonly number[],
+  flavour: Flavour,
+): Promise<Record<string, number>> {
+  const outcomes: Record<string, number> = {}
+  for (const at of calls) {
+    const opened = await restored.open()
+    const { store, close } = opened
+    try {
+      const strike = new Strike(at, flavour)
+      await restored.run.drive(() => createActivities(strike.lifeOf(store, opened)), terminated)
+      const steps = createActivities(store)
+      const { outcome, errors } = await restored.run.drive(() => steps, terminated)
+      // A run that finds everything published loads nothing; the next load does.
+      await steps.materializeGroup({ group: restored.run.group })
+      const what = `call ${at}: ${strike.struck}, ${flavour}, then ${outcome}`
+      expect(errors, what).toEqual([])
+      const { online, ...state } = await restored.run.endState(store)
+      expect(published(state), what).toEqual(published(undisturbed.state))
+      expect(online, what).toEqual(undisturbed.state.online)
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+    } finally {
+      await close()
+    }
+  }
+  return outcomes
 }
 
 /** Every one of these calls, in this flavour, ends where the undisturbed run ends. */
@@ -146,13 +195,13 @@ export async function runJanitorStruck(
   const { store, close } = opened
   try {
     const lost = new Strike(lostAt, 'dead before')
-    await driveBackfill(() => createActivities(lost.lifeOf(store, opened)), rewrite, terminated)
-    expect((await tableRefs(store, rewrite.group)).length, `lost at call ${lostAt}`).toBe(2)
+    await restored.run.drive(() => createActivities(lost.lifeOf(store, opened)), terminated)
+    expect((await tableRefs(store, restored.run.group)).length, `lost at call ${lostAt}`).toBe(2)
     const strike = new Strike(at, flavour)
-    const errors = await sweepUntilDone(() =>
+    const errors = await sweepUntilDone(restored.run.group, () =>
       createActivities({ ...strike.lifeOf(store, opened), isOpen: () => Promise.resolve(false) }),
     )
-    const { lostRuns, ...state } = await endState(store, rewrite.group)
+    const { lostRuns, ...state } = await restored.run.endState(store)
     expect(lostRuns, 'the janitor that was struck has taken the run back').toBe(0)
     return { strike, errors, state: { lostRuns, ...state } }
   } finally {
@@ -160,9 +209,8 @@ export async function runJanitorStruck(
   }
 }
 
-async function sweepUntilDone(attempt: () => Activities): Promise<string[]> {
+async function sweepUntilDone(group: string, attempt: () => Activities): Promise<string[]> {
   const errors: string[] = []
-  const { group } = rewrite
   const steps = ['takeBackLostRuns', 'sweepTable'] as const
   for (const step of steps) {
     for (let isDone = false; !isDone;) {

@@ -6,17 +6,32 @@ import { applyRegistration, createActivities, planRegistration } from '../../act
 import { localFileIO, openSqlite, sqlCatalog, type CatalogTables, type FileIO } from '../../iceberg/index.ts'
 import { readConfig, type Config } from '../../worker/config.ts'
 import { databasePath, openStore, warehousePath, type Store } from '../../worker/openStore.ts'
+import { moveStoreClock } from '../../worker/storeClock.ts'
 import { writeOrders } from '../support/orders.ts'
-import { driveBackfill } from './driver.ts'
+import { driveBackfill, type Attempt, type Driven, type Patience } from './driver.ts'
+import { endState, type EndState } from './endState.ts'
 import type { CatalogParts } from './strike.ts'
 
 export const group = 'shop_orders_v1'
 /** Cuts into published days at both ends, so that files across the edges are written anew. */
 export const rewrite = { group, from: '2024-01-02T05:00:00Z', to: '2024-01-03T09:00:00Z', rewrite: true }
 
+/** The run that is struck, killed and given up. */
+export interface DisturbedRun {
+  readonly group: string
+  /** The workflow that carries it out, and its input. */
+  readonly workflow: string
+  readonly input: object
+  /** The same without Temporal. */
+  drive(attempt: Attempt, patience?: Patience): Promise<Driven>
+  /** What is left of it, for comparison. */
+  endState(store: Store): Promise<EndState>
+}
+
 export interface RestoredStore {
   readonly config: Config
   readonly folder: string
+  readonly run: DisturbedRun
   /** Puts the store back to its beginning and opens it. */
   open(): Promise<OpenedStore>
 }
@@ -43,25 +58,40 @@ export async function restoredStore(folder: string): Promise<RestoredStore> {
     },
     folder,
   )
-  const beginning = join(folder, 'beginning')
   const first = await openStore(config)
   await applyRegistration(first, await planRegistration(first))
   await driveBackfill(() => createActivities(first), { group, from: '2024-01-02', to: '2024-01-04' })
   await first.close()
+  return restorable(config, folder, {
+    ...{ group, workflow: 'backfill', input: rewrite },
+    drive: (attempt, patience) => driveBackfill(attempt, rewrite, patience),
+    endState: (store) => endState(store, group),
+  })
+}
+
+/**
+ * Keeps a store that was closed as it is now.
+ * @param now where its set clock stands whenever it is put back; unless given, as long after its beginning as it is
+ */
+export function restorable(config: Config, folder: string, run: DisturbedRun, now?: number): RestoredStore {
+  const beginning = join(folder, 'beginning')
   cpSync(config.home, beginning, { recursive: true })
   return {
-    config,
-    folder,
+    ...{ config, folder, run },
     async open() {
       rmSync(config.home, { recursive: true, force: true })
       cpSync(beginning, config.home, { recursive: true, preserveTimestamps: true })
-      return openRestored(config)
+      return openRestored(config, now)
     },
   }
 }
 
-async function openRestored(config: Config): Promise<OpenedStore> {
+async function openRestored(config: Config, now?: number): Promise<OpenedStore> {
   const store = await openStore(config)
+  if (now !== undefined) {
+    await moveStoreClock(store.registry, { to: now })
+    await store.clock.now()
+  }
   const { close, ...parts } = await catalogParts(config, store.clock.offsetMs)
   return {
     store,

@@ -445,7 +445,11 @@ describe('the ledger', () => {
     expect(await registry.run('r1')).toMatchObject({ status: 'waiting', workflowId: 'parked/r1' })
     expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([{ from: 0, to: hour }])
     expect(await registry.heldIntervals('delays_v1', 'r1')).toEqual([])
-    await registry.updateRun('r1', { status: 'aborted' })
+    await registry.updateRun('r1', { status: 'aborted', endedAt: 1 })
+    expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([])
+    // A step that comes after the decision.
+    await registry.holdRun('r1', 'parked/r1', [{ from: 0, to: hour }])
+    expect(await registry.run('r1')).toMatchObject({ status: 'aborted', workflowId: 'parked/r1' })
     expect(await registry.heldIntervals('delays_v1', 'r2')).toEqual([])
   })
 

@@ -107,6 +107,7 @@ test('a run that was terminated after its publish is closed as published, with i
     join('data', newest?.runId ?? '', 'p', 'attempt', 'half.parquet'),
     join('runs', newest?.runId ?? '', 'p', 'plan.json'),
     join('data', runId, 'p', 'unknown.parquet'),
+    join('data', `${runId}.live`, 'p', 'unknown.parquet'),
     join('ledger', `${runId}-abcdef01.json`),
     join('ledger', `${runId}-abcdef01.json.x.tmp`),
   ]
@@ -121,8 +122,8 @@ test('a run that was terminated after its publish is closed as published, with i
     status: 'published',
     snapshotId: newest?.snapshotId,
   })
-  expect((await orphanFiles(store, group)).length).toBe(4)
-  expect(await sweep()).toMatchObject({ runs: 0, files: 3 })
+  expect((await orphanFiles(store, group)).length).toBe(5)
+  expect(await sweep()).toMatchObject({ runs: 0, files: 4 })
   expect((await orphanFiles(store, group)).map((path) => path.replace(/^.*\//, ''))).toEqual([
     'theirs.parquet',
   ])

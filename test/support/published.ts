@@ -2,14 +2,22 @@
 import { planScan, readDataFiles } from '../../iceberg/index.ts'
 import type { Store } from '../../worker/openStore.ts'
 
-/** Rows of `main` without the run's id, ordered, as text: equal text is equal to the bit. */
-export async function publishedRows(store: Store, group: string, ref = 'main'): Promise<string[]> {
+/**
+ * Rows of `main` without the run's id, ordered, as text: equal text is equal to the bit.
+ * @param columns SQL of what is shown of a row
+ */
+export async function publishedRows(
+  store: Store,
+  group: string,
+  ref = 'main',
+  columns = '* EXCLUDE (run_id)',
+): Promise<string[]> {
   const table = await store.catalog.loadTable({ namespace: store.store, name: group })
   const { files, schema } = await planScan(table, { ref })
   const rows = readDataFiles({ schema, files, localPath: (location) => store.fileIO.localPath(location) })
   const connection = await store.duckdb.connect()
   try {
-    const reader = await connection.runAndReadAll(`SELECT * EXCLUDE (run_id) FROM ${rows} ORDER BY ALL`)
+    const reader = await connection.runAndReadAll(`SELECT ${columns} FROM ${rows} ORDER BY ALL`)
     return reader.getRowsJson().map((row) => JSON.stringify(row))
   } finally {
     connection.closeSync()

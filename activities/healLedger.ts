@@ -33,6 +33,14 @@ export async function healLedger(
   return (await registry.ledgerState(group)) ?? state
 }
 
+type WrittenSinceEver = Pick<
+  LedgerFile,
+  'runId' | 'fingerprint' | 'features' | 'ranges' | 'filled' | 'cadenceMs'
+>
+
+/** What files that were written before groups could be live do not say. */
+const beforeRefreshes = { reread: [], corrected: [], readAt: null, knownFrom: null, liveFrom: null }
+
 /** Enters one published snapshot into the ledger. Idempotent. */
 export async function recordSnapshot(
   { registry, fileIO }: Pick<ActivityDeps, 'registry' | 'fileIO'>,
@@ -41,7 +49,10 @@ export async function recordSnapshot(
 ): Promise<void> {
   const ledgerPath = snapshot.summary[summaryKeys.ledger]
   if (ledgerPath === undefined) return
-  const file = await readJsonFile<LedgerFile>(fileIO, ledgerPath)
+  const file = {
+    ...beforeRefreshes,
+    ...(await readJsonFile<Partial<LedgerFile> & WrittenSinceEver>(fileIO, ledgerPath)),
+  }
   await registry.recordPublished({
     group,
     runId: file.runId,
@@ -51,7 +62,7 @@ export async function recordSnapshot(
     filled: file.filled,
     reread: file.reread,
     corrected: file.corrected,
-    readAt: file.readAt,
+    readAt: file.readAt ?? snapshot.timestampMs,
     knownFrom: file.knownFrom,
     liveFrom: file.liveFrom,
     // An override is saved before the commit that it allows.

@@ -7,10 +7,11 @@ import { dearNow, group, restoredRefresh } from './restoredRefresh.ts'
 import type { RestoredStore } from './restoredStore.ts'
 import { Strike } from './strike.ts'
 
+const folder = temporaryFolder('let-through')
 let restored: RestoredStore
 
 beforeAll(async () => {
-  restored = await restoredRefresh(temporaryFolder('let-through'), dearNow)
+  restored = await restoredRefresh(folder, dearNow)
 })
 
 /** A refresh that a gate blocks, and that is published by an override whose step dies at this call. */

@@ -7,7 +7,7 @@ import {
   compareOrder,
   type KeyValue,
   type LoadOrder,
-  type OnlineRow,
+  type OnlineColumns,
   type OnlineStore,
 } from '../online/index.ts'
 import { onlineRowsOf } from './onlineRows.ts'
@@ -33,7 +33,7 @@ export interface Burial {
 export async function buryUnknown(
   connection: DuckDBConnection,
   burial: Burial,
-  write: (rows: readonly OnlineRow[]) => Promise<void>,
+  write: (rows: OnlineColumns) => Promise<void>,
 ): Promise<void> {
   const { store, bound, order, unfinished, winners, considered, batchRows } = burial
   // All winners are stored by now: a store that holds no more than them holds nobody else.

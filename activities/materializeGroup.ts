@@ -24,7 +24,7 @@ import {
   type GroupCard,
   type LoadOrder,
   type LoadStart,
-  type OnlineRow,
+  type OnlineColumns,
   type OnlineStore,
   type StartedLoad,
 } from '../online/index.ts'
@@ -142,10 +142,10 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
     const considered = await selectWinners(connection, { ...request, into: winners })
     const counts = { entities: 0, tombstones: 0, considered }
     const card = cardOf(bound)
-    const write = async (rows: readonly OnlineRow[]) => {
+    const write = async (rows: OnlineColumns) => {
       load.signal.throwIfAborted()
       counts.entities += await store.write(card, order, rows, started.life)
-      counts.tombstones += rows.filter(({ eventTimestampMicros }) => eventTimestampMicros === null).length
+      counts.tombstones += rows.eventTimestampMicros.nulls?.reduce((sum, isNull) => sum + isNull) ?? 0
     }
     for await (const rows of onlineRowsOf(connection, winners, bound, batchRows)) await write(rows)
     if (since === null) {

@@ -1,14 +1,15 @@
-/** Winners as rows of the online store, in bounded batches. */
+/** Winners as rows of the online store, by column, in bounded batches. */
 import {
   DuckDBListValue,
   DuckDBTimestampTZValue,
   type DuckDBConnection,
   type DuckDBDataChunk,
   type DuckDBValue,
+  type DuckDBVector,
 } from '@duckdb/node-api'
 import { quoteIdentifier } from '../iceberg/index.ts'
 import { IntegrityError, shapeOf, type BoundGroup, type FeatureType } from '../model/index.ts'
-import type { FeatureValue, KeyValue, OnlineRow, ScalarValue } from '../online/index.ts'
+import type { FeatureColumn, KeyValue, NumberColumn, OnlineColumns, ScalarValue } from '../online/index.ts'
 
 /**
  * Reads the table of `selectWinners`. DuckDB's streams swallow errors, so what is streamed is a finished temporary
@@ -21,21 +22,27 @@ export async function* onlineRowsOf(
   winners: string,
   bound: BoundGroup,
   batchRows: number,
-): AsyncGenerator<OnlineRow[]> {
-  const features = ['event_timestamp', ...bound.features.map(({ name }) => quoteIdentifier(name))]
+): AsyncGenerator<OnlineColumns> {
+  const features = bound.features.map(({ name, type }) =>
+    type === 'timestamp' ? microsOf(name) : quoteIdentifier(name),
+  )
   const pieces = await keyPieces(connection, winners, bound)
-  const columns = [...features, ...bound.keys.flatMap(({ name }, at) => keyColumns(name, pieces[at] ?? 1))]
+  const columns = [
+    microsOf('event_timestamp'),
+    ...features,
+    ...bound.keys.flatMap(({ name }, at) => keyColumns(name, pieces[at] ?? 1)),
+  ]
   const result = await connection.stream(`SELECT ${columns.join(', ')} FROM ${quoteIdentifier(winners)}`)
   let streamed = 0
-  let batch: OnlineRow[] = []
+  let batch: DuckDBDataChunk[] = []
   for await (const chunk of result) {
-    appendRows(batch, chunk, bound, pieces)
+    batch.push(chunk)
     streamed += chunk.rowCount
-    if (batch.length < batchRows) continue
-    yield batch
+    if (lengthOf(batch) < batchRows) continue
+    yield columnsFrom(batch, bound, pieces)
     batch = []
   }
-  if (batch.length > 0) yield batch
+  if (batch.length > 0) yield columnsFrom(batch, bound, pieces)
   const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${quoteIdentifier(winners)}`)
   if (counted.getRows()[0]?.[0] !== BigInt(streamed)) {
     throw new IntegrityError(
@@ -43,6 +50,9 @@ export async function* onlineRowsOf(
     )
   }
 }
+
+/** An instant as microseconds, for which the binding makes no object. */
+const microsOf = (name: string) => `epoch_us(${quoteIdentifier(name)})`
 
 /**
  * A string of up to twelve bytes lies in DuckDB's vector itself; for a longer one the binding makes an external buffer,
@@ -76,66 +86,66 @@ function keyColumns(name: string, pieces: number): string[] {
   })
 }
 
-/** Column by column: what has to be done to a value is decided once for all of them. */
-function appendRows(
-  batch: OnlineRow[],
-  chunk: DuckDBDataChunk,
+function columnsFrom(
+  chunks: readonly DuckDBDataChunk[],
   { features }: BoundGroup,
   pieces: readonly number[],
-): void {
-  const timestamps = chunk.getColumnValues(0).map(scalarValue) as (bigint | null)[]
-  const columns = features.map(({ type }, at) => featureValues(type, chunk.getColumnValues(1 + at)))
+): OnlineColumns {
+  const length = lengthOf(chunks)
   let next = 1 + features.length
-  const keyValues = pieces.map((count) => {
-    const [first = [], ...others] = Array.from({ length: count }, () => chunk.getColumnValues(next++))
-    return others.reduce<KeyValue[]>(
-      (starts, ends) => starts.map((start, row) => `${start}${ends[row] as string}`),
-      first as KeyValue[],
-    )
-  })
-  const read: WinnerColumns = { keys: keyValues, timestamps, features: columns }
-  for (let row = 0; row < timestamps.length; row++) batch.push(new WinnerRow(read, row))
-}
-
-interface WinnerColumns {
-  readonly keys: readonly (readonly KeyValue[])[]
-  readonly timestamps: readonly (bigint | null)[]
-  readonly features: readonly (readonly FeatureValue[])[]
-}
-
-/** Looks into the columns when it is asked: arrays that live as long as their batch cost more to collect than to make. */
-class WinnerRow implements OnlineRow {
-  readonly #columns: WinnerColumns
-  readonly #row: number
-
-  constructor(columns: WinnerColumns, row: number) {
-    this.#columns = columns
-    this.#row = row
-  }
-
-  get keys(): KeyValue[] {
-    return this.#columns.keys.map((column) => column[this.#row] as KeyValue)
-  }
-
-  get eventTimestampMicros(): bigint | null {
-    return this.#columns.timestamps[this.#row] ?? null
-  }
-
-  get values(): FeatureValue[] | null {
-    if (this.eventTimestampMicros === null) return null
-    const values: FeatureValue[] = []
-    // Pushed one by one, so that V8 keeps an array of numbers as numbers, not as objects.
-    for (const column of this.#columns.features) values.push(column[this.#row] as FeatureValue)
-    return values
+  return {
+    length,
+    eventTimestampMicros: numberColumn(chunks, 0, new BigInt64Array(length)),
+    features: features.map(({ type }, at) => featureColumn(chunks, 1 + at, type, length)),
+    keys: pieces.map((count) => {
+      const [first = [], ...others] = Array.from({ length: count }, () => plainColumn(chunks, next++))
+      return others.reduce<KeyValue[]>(
+        (starts, ends) => starts.map((start, row) => `${start}${ends[row] as string}`),
+        first as KeyValue[],
+      )
+    }),
   }
 }
 
-function featureValues(type: FeatureType, values: DuckDBValue[]): readonly FeatureValue[] {
-  const shape = shapeOf(type)
-  if (shape.kind !== 'scalar')
-    return values.map((value) => (value instanceof DuckDBListValue ? value.items.map(scalarValue) : null))
-  return shape.scalar === 'timestamp' ? values.map(scalarValue) : (values as ScalarValue[])
+const lengthOf = (chunks: readonly DuckDBDataChunk[]) =>
+  chunks.reduce((rows, { rowCount }) => rows + rowCount, 0)
+
+function featureColumn(
+  chunks: readonly DuckDBDataChunk[],
+  at: number,
+  type: FeatureType,
+  length: number,
+): FeatureColumn {
+  if (type === 'float64') return numberColumn(chunks, at, new Float64Array(length))
+  if (type === 'int64' || type === 'timestamp') return numberColumn(chunks, at, new BigInt64Array(length))
+  const values = plainColumn(chunks, at)
+  if (shapeOf(type).kind === 'scalar') return values as ScalarValue[]
+  return values.map((value) => (value instanceof DuckDBListValue ? value.items.map(scalarValue) : null))
 }
+
+/** Copies a column into `items`. Instants come as integers too: see `microsOf`. */
+function numberColumn<Items extends Float64Array | BigInt64Array>(
+  chunks: readonly DuckDBDataChunk[],
+  at: number,
+  items: Items,
+): NumberColumn<Items> {
+  let nulls: Uint8Array | null = null
+  let start = 0
+  for (const chunk of chunks) {
+    const { rowCount } = chunk
+    const vector = chunk.getColumnVector(at) as DuckDBVector<Items[number]>
+    for (let row = 0; row < rowCount; row++) {
+      const value = vector.getItem(row)
+      if (value === null) (nulls ??= new Uint8Array(items.length))[start + row] = 1
+      else items[start + row] = value
+    }
+    start += rowCount
+  }
+  return { items, nulls }
+}
+
+const plainColumn = (chunks: readonly DuckDBDataChunk[], at: number): DuckDBValue[] =>
+  chunks.flatMap((chunk) => chunk.getColumnValues(at))
 
 function scalarValue(value: DuckDBValue): ScalarValue {
   return value instanceof DuckDBTimestampTZValue ? value.micros : (value as ScalarValue)

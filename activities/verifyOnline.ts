@@ -14,6 +14,7 @@ import {
   compareOrder,
   encodeContent,
   keyText,
+  eachRow,
   valueSchema,
   type GroupCard,
   type OnlineStore,
@@ -192,7 +193,7 @@ async function fillExpected(
   await selectWinners(reading, { ...request, since: null, localPath, into })
   await append(comparing, 'expected', async (appender) => {
     for await (const rows of onlineRowsOf(reading, into, bound, batchRows)) {
-      for (const { keys, eventTimestampMicros, values } of rows) {
+      for (const { keys, eventTimestampMicros, values } of eachRow(rows)) {
         if (eventTimestampMicros === null || values === null) continue
         appender.appendVarchar(keyText(bound.keys, keys))
         appendContent(appender, schema, { schema, eventTimestampMicros, values })

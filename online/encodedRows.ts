@@ -1,75 +1,79 @@
 /**
- * A batch of rows as a store writes them: keys and values one behind the other in one piece of memory, since a buffer for
- * each would cost more than its bytes.
+ * A batch of rows as a store writes them: keys and values, either one behind the other in one piece of memory, since a
+ * buffer for each would cost more than its bytes.
  */
+import { columnsOf, type OnlineRows } from './columns.ts'
 import { keyText, storageKey } from './key.ts'
-import type { GroupCard, OnlineRow } from './store.ts'
-import { sizeOfRow, writeRow } from './value.ts'
+import type { GroupCard, KeyValue } from './store.ts'
+import { encodeValues, type EncodedValues } from './value.ts'
 
-const guessedRowBytes = 160
+const guessedKeyBytes = 64
 
 export class EncodedRows {
   readonly length: number
-  readonly #bytes: Buffer
-  /** Where a row's key and value end, by turns. */
-  readonly #ends: Uint32Array
+  readonly #keys: EncodedValues
+  readonly #values: EncodedValues
 
   /**
    * @param store the store's name
+   * @param order of the load, as `encodeOrder` writes it
    * @throws InputError where a row cannot be stored; the message names the feature or the key
    */
   constructor(
     store: string,
     card: Pick<GroupCard, 'group' | 'keys' | 'schema'>,
     order: Buffer,
-    rows: readonly OnlineRow[],
+    rows: OnlineRows,
   ) {
-    this.length = rows.length
-    this.#ends = new Uint32Array(2 * rows.length)
-    const prefix = Buffer.from(storageKey(store, card.group, ''))
-    let bytes: Buffer = Buffer.allocUnsafeSlow(rows.length * guessedRowBytes)
-    let at = 0
-    for (let index = 0; index < rows.length; index++) {
-      const row = plainRow(rows[index] as OnlineRow)
-      const text = keyText(card.keys, row.keys)
-      // A unit of UTF-16 takes at most three bytes.
-      bytes = withRoom(bytes, at, prefix.length + 3 * text.length + sizeOfRow(card.schema, row))
-      bytes.set(prefix, at)
-      at += prefix.length
-      at += bytes.write(text, at, 'utf8')
-      this.#ends[2 * index] = at
-      at = writeRow(card.schema, order, row, bytes, at)
-      this.#ends[2 * index + 1] = at
-    }
-    this.#bytes = bytes
+    const columns = columnsOf(card, rows)
+    this.length = columns.length
+    this.#keys = encodeKeys(storageKey(store, card.group, ''), card.keys, columns.keys, columns.length)
+    this.#values = encodeValues(card.schema, order, columns)
   }
 
   key(index: number): Buffer {
-    return this.#bytes.subarray(this.#keyStart(index), this.#ends[2 * index])
+    return pieceOf(this.#keys, index)
+  }
+
+  value(index: number): Buffer {
+    return pieceOf(this.#values, index)
   }
 
   /** Whether a row's key is greater than that of the row before it. */
   isInOrder(index: number): boolean {
-    const [start, end] = [this.#keyStart(index), this.#ends[2 * index]]
-    const [startBefore, endBefore] = [this.#keyStart(index - 1), this.#ends[2 * index - 2]]
-    return this.#bytes.compare(this.#bytes, startBefore, endBefore, start, end) > 0
-  }
-
-  value(index: number): Buffer {
-    return this.#bytes.subarray(this.#ends[2 * index], this.#ends[2 * index + 1])
-  }
-
-  #keyStart(index: number): number {
-    return this.#ends[2 * index - 1] ?? 0
+    const { bytes, ends } = this.#keys
+    const between = ends[index - 1] as number
+    return bytes.compare(bytes, ends[index - 2] ?? 0, between, between, ends[index]) > 0
   }
 }
 
-/** A row's properties, each asked for once. */
-const plainRow = ({ keys, eventTimestampMicros, values }: OnlineRow): OnlineRow => ({
-  keys,
-  eventTimestampMicros,
-  values,
-})
+const pieceOf = ({ bytes, ends }: EncodedValues, index: number): Buffer =>
+  bytes.subarray(ends[index - 1] ?? 0, ends[index])
+
+function encodeKeys(
+  prefix: string,
+  columns: GroupCard['keys'],
+  values: readonly (readonly KeyValue[])[],
+  length: number,
+): EncodedValues {
+  const start = Buffer.from(prefix)
+  const ends = new Uint32Array(length)
+  let bytes: Buffer = Buffer.allocUnsafeSlow(length * guessedKeyBytes)
+  let at = 0
+  for (let row = 0; row < length; row++) {
+    const text = keyText(
+      columns,
+      values.map((column) => column[row] as KeyValue),
+    )
+    // A unit of UTF-16 takes at most three bytes.
+    bytes = withRoom(bytes, at, start.length + 3 * text.length)
+    bytes.set(start, at)
+    at += start.length
+    at += bytes.write(text, at, 'utf8')
+    ends[row] = at
+  }
+  return { bytes, ends }
+}
 
 /** The bytes with room for so many more behind `used`, moved where they lacked it. */
 function withRoom(bytes: Buffer, used: number, more: number): Buffer {

@@ -1,4 +1,11 @@
 /** The online store: its contract, its stores, and what a reader needs to judge and write what they hold. */
+export {
+  eachRow,
+  type FeatureColumn,
+  type NumberColumn,
+  type OnlineColumns,
+  type OnlineRows,
+} from './columns.ts'
 export * from './json.ts'
 export * from './key.ts'
 export * from './lmdb.ts'

@@ -23,7 +23,7 @@ const bounds: Record<Exclude<KeyType, 'string'>, readonly [least: bigint, greate
 
 /** The key text of an entity. @throws InputError where keys are missing, of another type or too long. */
 export function keyText(columns: KeyColumns, keys: readonly KeyValue[]): string {
-  checkCount(columns, keys.length, () => keys.map(String).join('|'))
+  checkKeyCount(columns, keys)
   const parts = columns.map((column, index) => partText(column, keys[index] as KeyValue))
   const text = parts.length === 1 ? (parts[0] as string) : parts.join('|')
   checkLength(text)
@@ -123,6 +123,11 @@ function splitUnescaped(text: string, separator: string): string[] {
   }
   parts.push(text.slice(start))
   return parts
+}
+
+/** @throws InputError where an entity has too few or too many keys */
+export function checkKeyCount(columns: KeyColumns, keys: readonly KeyValue[]): void {
+  checkCount(columns, keys.length, () => keys.map(String).join('|'))
 }
 
 function checkCount(columns: KeyColumns, count: number, text: () => string): void {

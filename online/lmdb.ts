@@ -26,6 +26,7 @@ import {
   type StoredCard,
 } from './card.ts'
 import { EncodedRows } from './encodedRows.ts'
+import type { OnlineRows } from './columns.ts'
 import { checkStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import {
   checkFolder,
@@ -43,7 +44,6 @@ import type {
   LoadStart,
   OnlineAnswer,
   OnlineQuestion,
-  OnlineRow,
   OnlineStore,
   ScannedRow,
   StartedLoad,
@@ -104,7 +104,7 @@ class LmdbStore implements OnlineStore {
   async write(
     card: Omit<GroupCard, 'complete'>,
     order: LoadOrder,
-    rows: readonly OnlineRow[],
+    rows: OnlineRows,
     life?: string,
   ): Promise<number> {
     checkStorageName('group', card.group)
@@ -122,7 +122,7 @@ class LmdbStore implements OnlineStore {
         return writeWinners(tables.values, orderPrefix, encoded, from, from + rowsPerTransaction)
       })
       start += rowsPerTransaction
-    } while (start < rows.length)
+    } while (start < encoded.length)
     return written
   }
 

@@ -17,6 +17,8 @@
  */
 import { IntegrityError, UnavailableError } from '../model/index.ts'
 import { contentLost, mergeCard, mergeMark, mergeStart, unfinishedOf, type StoredCard } from './card.ts'
+import type { OnlineRows } from './columns.ts'
+import { EncodedRows } from './encodedRows.ts'
 import { decodeRecord, encodeRecord, withCard, type GroupRecord } from './groupRecord.ts'
 import { checkStorageName, isStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
@@ -28,13 +30,12 @@ import type {
   LoadStart,
   OnlineAnswer,
   OnlineQuestion,
-  OnlineRow,
   OnlineStore,
   ScannedRow,
   StartedLoad,
   StoredValue,
 } from './store.ts'
-import { decodeBody, decodeHeader, decodeOrder, encodeOrder, encodeValue } from './value.ts'
+import { decodeBody, decodeHeader, decodeOrder, encodeOrder } from './value.ts'
 
 export type { RedisOptions } from './redisConnection.ts'
 
@@ -82,16 +83,13 @@ class RedisStore implements OnlineStore {
   async write(
     card: Omit<GroupCard, 'complete'>,
     order: LoadOrder,
-    rows: readonly OnlineRow[],
+    rows: OnlineRows,
     life?: string,
   ): Promise<number> {
     checkStorageName('group', card.group)
     const orderBytes = encodeOrder(order)
     // All of it before the first write: a row that cannot be stored leaves nothing half done.
-    const encoded = rows.map((row): [string, Buffer] => [
-      storageKey(this.store, card.group, keyText(card.keys, row.keys)),
-      encodeValue(card.schema, orderBytes, row),
-    ])
+    const encoded = new EncodedRows(this.store, card, orderBytes, rows)
     const { content, runId } = partsOf(life)
     if (runId !== undefined && (await this.connection.runId()) !== runId) throw contentLost(card.group)
     await this.change(card.group, (record) =>
@@ -192,14 +190,16 @@ class RedisStore implements OnlineStore {
     return this.connection.attempt('read', (client) => client.mgetBuffer(this.recordKey(group), ...names))
   }
 
-  private async putAll(order: Buffer, encoded: readonly (readonly [string, Buffer])[]): Promise<number> {
+  private async putAll(order: Buffer, rows: EncodedRows): Promise<number> {
     let next = 0
     let written = 0
     const work = async () => {
-      while (next < encoded.length) {
-        const part = encoded.slice(next, (next += keysPerCall))
-        const values = part.map(([, value]) => value)
-        const keys = part.map(([key]) => key)
+      while (next < rows.length) {
+        const from = next
+        next = Math.min(from + keysPerCall, rows.length)
+        const places = Array.from({ length: next - from }, (_, at) => from + at)
+        const keys = places.map((at) => rows.key(at))
+        const values = places.map((at) => rows.value(at))
         const count = await this.connection.run(putWinners, keys, [order, ...values])
         // After the await: the others count too.
         written += count

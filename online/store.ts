@@ -19,6 +19,7 @@
  * Siblings: `lmdb.ts` (embedded), `redis.ts`. Every store passes `test/online/conformance.ts`.
  */
 import type { FeatureType, KeyType } from '../model/index.ts'
+import type { OnlineRows } from './columns.ts'
 import type { KeyColumns } from './key.ts'
 
 /** Which of two writes wins: the greater incarnation, then the greater sequence number. */
@@ -119,12 +120,7 @@ export interface OnlineStore {
    * @returns how many rows were written
    * @throws UnavailableError where the store lost something since the load started
    */
-  write(
-    card: Omit<GroupCard, 'complete'>,
-    order: LoadOrder,
-    rows: readonly OnlineRow[],
-    life?: string,
-  ): Promise<number>
+  write(card: Omit<GroupCard, 'complete'>, order: LoadOrder, rows: OnlineRows, life?: string): Promise<number>
   /**
    * Announces a load, before its first write. Null where one of a greater order has started or finished: what this one
    * would write nobody wants any more.

@@ -17,7 +17,8 @@
  */
 import { createHash } from 'node:crypto'
 import { InputError, IntegrityError } from '../model/index.ts'
-import { readBody, sizeOfBody, writeBody, writeInt64 } from './body.ts'
+import { readBody, sizeOfBody, sizesOfBodies, writeBodies, writeBody } from './body.ts'
+import { checkInt64, checkRow, type OnlineColumns } from './columns.ts'
 import type { FeatureValue, LoadOrder, OnlineRow, StoredValue, ValueSchema } from './store.ts'
 
 export const orderBytes = 16
@@ -70,52 +71,55 @@ export function decodeOrder(bytes: Buffer): LoadOrder {
 /**
  * Encodes one row.
  *
- * @throws InputError where a value is not of its feature's type; the message names the feature.
+ * @throws InputError where values are too few, too many, half a tombstone or not of their features' types; the message
+ * names the feature
  */
 export function encodeValue(schema: ValueSchema, order: Buffer, row: OnlineRow): Buffer {
-  const bytes = Buffer.allocUnsafe(sizeOfRow(schema, row))
-  writeRow(schema, order, row, bytes, 0)
+  checkRow(schema.features, row)
+  const { values, eventTimestampMicros: micros } = row
+  const bytes = Buffer.allocUnsafe(bodyAt + (values === null ? 0 : sizeOfBody(schema.features, values)))
+  const tag = Number.parseInt(schema.tag, 16)
+  writeHeader(bytes, 0, order, tag, micros === null ? null : checkInt64(micros, 'event_timestamp'))
+  if (values !== null) writeBody(bytes, schema.features, values, bodyAt)
   return bytes
 }
 
-/** How many bytes `writeRow` writes. @throws InputError where values are too few, too many or half a tombstone */
-export function sizeOfRow(
-  { features }: ValueSchema,
-  { keys, values, eventTimestampMicros }: OnlineRow,
-): number {
-  if ((values === null) !== (eventTimestampMicros === null)) {
-    throw new InputError(
-      `entity ${keys.join('|')}: values and event timestamp are null together (a tombstone) or not at all.`,
-    )
-  }
-  if (values === null) return bodyAt
-  if (values.length !== features.length) {
-    throw new InputError(
-      `entity ${keys.join('|')}: ${values.length} values for ${features.length} features (${features.map(({ name }) => name).join(', ')}). Pass one value per feature, null where there is none.`,
-    )
-  }
-  return bodyAt + sizeOfBody(features, values)
+/** Values one behind the other in one piece of memory: a buffer for each would cost more than its bytes. */
+export interface EncodedValues {
+  readonly bytes: Buffer
+  /** Where each of them ends. */
+  readonly ends: Uint32Array
 }
 
-/** Writes a row at `at`, where there must be as many bytes as `sizeOfRow` says. Returns where it ends. */
-export function writeRow(
-  schema: ValueSchema,
-  order: Buffer,
-  { values, eventTimestampMicros }: OnlineRow,
-  bytes: Buffer,
-  at: number,
-): number {
+/** Many values, column by column; the same bytes as `encodeValue` of each row. @throws InputError as it does */
+export function encodeValues(schema: ValueSchema, order: Buffer, rows: OnlineColumns): EncodedValues {
+  const { length, eventTimestampMicros, features } = rows
+  const isTombstone = eventTimestampMicros.nulls ?? new Uint8Array(length)
+  const sizes = sizesOfBodies(schema.features, features, isTombstone)
+  const cursors = new Uint32Array(length)
+  let size = 0
+  for (let row = 0; row < length; row++) {
+    cursors[row] = size
+    size += bodyAt + (sizes[row] as number)
+  }
+  const bytes = Buffer.allocUnsafeSlow(size)
+  const tag = Number.parseInt(schema.tag, 16)
+  for (let row = 0; row < length; row++) {
+    const micros = isTombstone[row] === 1 ? null : (eventTimestampMicros.items[row] as bigint)
+    cursors[row] = writeHeader(bytes, cursors[row] as number, order, tag, micros)
+  }
+  writeBodies(bytes, schema.features, features, isTombstone, cursors)
+  return { bytes, ends: cursors }
+}
+
+/** Writes a header at `at` and returns where the body begins. */
+function writeHeader(bytes: Buffer, at: number, order: Buffer, tag: number, micros: bigint | null): number {
   bytes.set(order, at)
   bytes[at + versionAt] = formatVersion
-  if (values === null || eventTimestampMicros === null) {
-    bytes.fill(0, at + flagsAt, at + bodyAt)
-    bytes[at + flagsAt] = tombstoneFlag
-    return at + bodyAt
-  }
-  bytes[at + flagsAt] = 0
-  bytes.writeUInt32BE(Number.parseInt(schema.tag, 16), at + tagAt)
-  writeInt64(bytes, eventTimestampMicros, at + timestampAt, 'event_timestamp')
-  return writeBody(bytes, schema.features, values, at + bodyAt)
+  bytes[at + flagsAt] = micros === null ? tombstoneFlag : 0
+  bytes.writeUInt32BE(micros === null ? 0 : tag, at + tagAt)
+  bytes.writeBigInt64BE(micros ?? 0n, at + timestampAt)
+  return at + bodyAt
 }
 
 /**

@@ -14,7 +14,7 @@ import {
 } from '../../iceberg/index.ts'
 import { entity, feature, parquet, queryGroup, type BoundGroup } from '../../model/index.ts'
 import { openDuckDb, query, type DuckDb } from '../../offline/index.ts'
-import type { OnlineRow } from '../../online/index.ts'
+import { eachRow, type OnlineRow } from '../../online/index.ts'
 import { openTestCatalog, type TestCatalog } from '../iceberg/testCatalog.ts'
 import { randomFrom } from '../offline/random.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
@@ -109,7 +109,7 @@ async function winners(table: Table, snapshot: Snapshot, since: Snapshot | null)
   const localPath = (location: string) => lake.fileIO.localPath(location)
   const count = await selectWinners(connection, { table, bound, snapshot, since, localPath, into })
   const rows: OnlineRow[] = []
-  for await (const batch of onlineRowsOf(connection, into, bound, 100)) rows.push(...batch)
+  for await (const batch of onlineRowsOf(connection, into, bound, 100)) rows.push(...eachRow(batch))
   expect(rows).toHaveLength(count)
   return rows
 }

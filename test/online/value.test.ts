@@ -11,6 +11,7 @@ import {
   type FeatureType,
   type ScalarType,
 } from '../../model/index.ts'
+import { eachRow, type FeatureColumn, type OnlineColumns } from '../../online/columns.ts'
 import type { FeatureValue, LoadOrder, ScalarValue } from '../../online/store.ts'
 import {
   compareOrder,
@@ -19,6 +20,7 @@ import {
   decodeOrder,
   encodeOrder,
   encodeValue,
+  encodeValues,
   schemaTag,
   valueSchema,
 } from '../../online/value.ts'
@@ -124,6 +126,88 @@ test('every row comes back to the bit, and its body is what @msgpack/msgpack rea
       expect(isDeepStrictEqual(other, values)).toBe(true)
     }),
     { numRuns: 2000 },
+  )
+})
+
+/** Columns as a load hands them over: numbers in typed arrays, the rest plain; null rows are tombstones. */
+const anyBatch = fc.array(anyType, { maxLength: 12 }).chain((types) =>
+  fc.record({
+    types: fc.constant(types),
+    rows: fc.array(
+      fc.option(
+        fc.record({
+          micros: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+          values: fc.tuple(...types.map((type) => fc.option(anyValue(type), { freq: 4 }))),
+        }),
+        { freq: 5 },
+      ),
+      { maxLength: 20 },
+    ),
+  }),
+)
+
+function nullable<Items extends Float64Array | BigInt64Array>(
+  items: Items,
+  values: readonly FeatureValue[],
+): { items: Items; nulls: Uint8Array | null } {
+  values.forEach((value, at) => value !== null && (items[at] = value as Items[number]))
+  return {
+    items,
+    nulls: values.includes(null) ? Uint8Array.from(values, (one) => Number(one === null)) : null,
+  }
+}
+
+function columnOf(type: FeatureType, values: readonly FeatureValue[]): FeatureColumn {
+  if (type === 'float64') return nullable(new Float64Array(values.length), values)
+  if (type === 'int64' || type === 'timestamp') return nullable(new BigInt64Array(values.length), values)
+  return values
+}
+
+test('column by column come the same bytes as row by row, tombstones and nulls among them', () => {
+  const order = encodeOrder({ incarnation: 3n, sequenceNumber: 4n })
+  fc.assert(
+    fc.property(anyBatch, ({ types, rows }) => {
+      const schema = schemaOf(types)
+      const micros = rows.map((row) => row?.micros ?? null)
+      const columns: OnlineColumns = {
+        length: rows.length,
+        keys: [],
+        eventTimestampMicros: nullable(new BigInt64Array(rows.length), micros),
+        features: types.map((type, at) =>
+          columnOf(
+            type,
+            rows.map((row) => row?.values[at] ?? null),
+          ),
+        ),
+      }
+      const { bytes, ends } = encodeValues(schema, order, columns)
+      const one = rows.map((row) =>
+        encodeValue(schema, order, {
+          keys: [],
+          eventTimestampMicros: row?.micros ?? null,
+          values: row?.values ?? null,
+        }),
+      )
+      expect(bytes.equals(Buffer.concat(one))).toBe(true)
+      expect([...ends]).toEqual(one.map((_, at) => Buffer.concat(one.slice(0, at + 1)).length))
+      expect([...eachRow(columns)].map(({ values }) => values)).toEqual(
+        rows.map((row) => row?.values ?? null),
+      )
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('a typed column of another type is refused with the name of its feature', () => {
+  const columns = {
+    length: 1,
+    keys: [],
+    eventTimestampMicros: { items: new BigInt64Array(1), nulls: null },
+    features: [{ items: new Float64Array(1), nulls: null }],
+  }
+  const order = encodeOrder({ incarnation: 0n, sequenceNumber: 0n })
+  expect(() => encodeValues(schemaOf(['int64']), order, columns)).toThrow(
+    /feature f0.*Float64Array is no int64/,
   )
 })
 

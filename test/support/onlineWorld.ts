@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
 import { groupOf } from '../../activities/groupOf.ts'
-import type { OnlineStore } from '../../online/index.ts'
+import { eachRow, type OnlineColumns, type OnlineRow, type OnlineStore } from '../../online/index.ts'
 import { readConfig } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
 import { writeOrders } from './orders.ts'
@@ -102,7 +102,8 @@ export class BrokeOff extends Error {}
 /** Dies after half of its first batch. */
 export const dying = (store: OnlineStore) =>
   through(store, async (card, order, rows, life) => {
-    await store.write(card, order, rows.slice(0, Math.ceil(rows.length / 2)), life)
+    const all = Array.isArray(rows) ? (rows as readonly OnlineRow[]) : [...eachRow(rows as OnlineColumns)]
+    await store.write(card, order, all.slice(0, Math.ceil(all.length / 2)), life)
     throw new BrokeOff()
   })
 

@@ -3,9 +3,9 @@
  * touched. Decided purely, on a state of the table; null means that nothing is left to do.
  */
 import { currentSchema } from './appendFiles.ts'
-import { sameTable } from './branches.ts'
 import type { Attempt } from './commitRetrying.ts'
 import type { TableMetadata } from './metadata.ts'
+import { sameTable } from './refs.ts'
 import type { Column } from './schema.ts'
 import { InvalidInput } from './singleValue.ts'
 import type { IcebergType, NestedField } from './types.ts'

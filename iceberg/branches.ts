@@ -5,7 +5,8 @@
 import type { Attempt } from './commitRetrying.ts'
 import { CommitConflict } from './errors.ts'
 import { mainBranch, type TableMetadata } from './metadata.ts'
-import { snapshotIdOf, type Requirement, type Update } from './metadataUpdates.ts'
+import { snapshotIdOf, type Update } from './metadataUpdates.ts'
+import { checkMaxRefAge, refAt, refNamed, removeRef, sameTable } from './refs.ts'
 import { InvalidInput } from './singleValue.ts'
 import { lineOf } from './snapshot.ts'
 
@@ -16,18 +17,21 @@ export interface BranchStart {
   readonly maxRefAgeMs?: number
 }
 
-/** @throws CommitConflict where there is a branch of that name elsewhere */
+/** @throws CommitConflict where there is a branch of that name elsewhere, or a tag */
 export function createBranch(
   metadata: TableMetadata,
   name: string,
   { from, maxRefAgeMs }: BranchStart,
 ): Attempt | null {
-  const there = snapshotIdOf(metadata, name)
-  if (there === from) return null
+  checkMaxRefAge(name, maxRefAgeMs)
+  const there = refNamed(metadata, name)
+  const id = there?.['snapshot-id'] ?? null
+  if (id === from && there?.type !== 'tag') return null
   if (there !== null || from === null) {
-    throw new CommitConflict(`There is a branch ${name} already, at snapshot ${there}. Drop it first.`, {
-      ref: name,
-    })
+    throw new CommitConflict(
+      `There is a ${there?.type} ${name} already, at snapshot ${id}. Drop it first, or take another name.`,
+      { ref: name },
+    )
   }
   return {
     requirements: [sameTable(metadata), refAt(name, null)],
@@ -35,12 +39,18 @@ export function createBranch(
   }
 }
 
-/** @throws InvalidInput for `main` */
+/** @throws InvalidInput for `main`, and for a tag */
 export function dropBranch(metadata: TableMetadata, name: string): Attempt | null {
   if (name === mainBranch) throw new InvalidInput('main cannot be dropped. Drop the table instead.')
-  const there = snapshotIdOf(metadata, name)
+  const there = refNamed(metadata, name)
   if (there === null) return null
-  return { requirements: [sameTable(metadata), refAt(name, there)], updates: [removeBranch(name)] }
+  if (there.type === 'tag') {
+    throw new InvalidInput(`${name} is a tag, not a branch. Drop it as a tag (dropTag).`)
+  }
+  return {
+    requirements: [sameTable(metadata), refAt(name, there['snapshot-id'])],
+    updates: [removeRef(name)],
+  }
 }
 
 export interface Publish {
@@ -58,7 +68,8 @@ export interface Publish {
 export function publishBranch(metadata: TableMetadata, publish: Publish): Attempt | null {
   const { branch, expectMain, expectBranch } = publish
   const main = snapshotIdOf(metadata, mainBranch)
-  const staged = snapshotIdOf(metadata, branch)
+  // A tag that has taken the branch's name since is none of this publish's business.
+  const staged = refNamed(metadata, branch)?.type === 'tag' ? null : snapshotIdOf(metadata, branch)
   const isPublished = lineOf(metadata, main).some(({ snapshotId }) => snapshotId === expectBranch)
   const drops = publish.dropBranch === true && staged === expectBranch && branch !== mainBranch
   if (isPublished && !drops) return null
@@ -72,7 +83,7 @@ export function publishBranch(metadata: TableMetadata, publish: Publish): Attemp
     requirements: [sameTable(metadata), refAt(mainBranch, main), refAt(branch, staged)],
     updates: [
       ...(isPublished ? [] : [setBranch(metadata, mainBranch, expectBranch)]),
-      ...(drops ? [removeBranch(branch)] : []),
+      ...(drops ? [removeRef(branch)] : []),
     ],
   }
 }
@@ -107,18 +118,6 @@ function refuseForeign(metadata: TableMetadata, branch: string, main: bigint | n
   )
 }
 
-export const sameTable = (metadata: TableMetadata): Requirement => ({
-  type: 'assert-table-uuid',
-  uuid: metadata['table-uuid'],
-})
-
-/** Null: there is no such branch. */
-export const refAt = (ref: string, snapshotId: bigint | null): Requirement => ({
-  type: 'assert-ref-snapshot-id',
-  ref,
-  'snapshot-id': snapshotId,
-})
-
 /**
  * Moves a branch, or makes it; one that is there keeps how long it is to live.
  * @throws InvalidInput for a tag, which never moves
@@ -129,7 +128,7 @@ export function setBranch(
   snapshotId: bigint,
   maxRefAgeMs?: number,
 ): Update {
-  const there = metadata.refs[name]
+  const there = refNamed(metadata, name)
   if (there?.type === 'tag') throw new InvalidInput(`${name} is a tag, and tags do not move. Name a branch.`)
   return {
     action: 'set-snapshot-ref',
@@ -140,5 +139,3 @@ export function setBranch(
     'snapshot-id': snapshotId,
   }
 }
-
-const removeBranch = (name: string): Update => ({ action: 'remove-snapshot-ref', 'ref-name': name })

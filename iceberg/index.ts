@@ -9,6 +9,7 @@
  *     const { files } = await planScan(table, { filter: { column: 'origin', op: 'eq', value: 'SFO' } })
  */
 export type { BranchStart, Publish } from './branches.ts'
+export { bucketOfFile, type Bucket } from './buckets.ts'
 export type { Catalog, TableDefinition, TableState } from './catalog/catalog.ts'
 export { createCatalogTables, sqlCatalog, type CatalogTables, type SqlCatalogOptions } from './catalog/sql.ts'
 export { openSqlite, type SqliteOptions } from './catalog/sqlite.ts'
@@ -16,6 +17,7 @@ export { dataFileFromJson, dataFileToJson, type DataFileJson } from './dataFileJ
 export { quoteIdentifier, quoteLiteral } from './duckdb/quote.ts'
 export { readDataFiles, rowPlaceBits, type ReadOptions, type RowPlace } from './duckdb/reader.ts'
 export { rewriteOutside, type RewriteOptions } from './duckdb/rewrite.ts'
+export { bucketSql, registerBucketFunctions, transformSql } from './duckdb/transformSql.ts'
 export { writeDataFiles, type WriteOptions } from './duckdb/writer.ts'
 export * from './errors.ts'
 export type { FileIO, ListedFile } from './fileio/fileio.ts'
@@ -30,6 +32,7 @@ export { columnType, duckdbType, fieldNamed, fieldWithId, icebergSchema, type Co
 export { compareValues, decodeBound, encodeBound, InvalidInput, type SingleValue } from './singleValue.ts'
 export type { Snapshot } from './snapshot.ts'
 export { reachableDataFiles, sweepMetadata } from './sweepMetadata.ts'
+export type { TagTarget } from './tags.ts'
 export { Table, type Append, type Ref, type ReplaceRanges } from './table.ts'
 export { applyTransform, type Comparison } from './transforms.ts'
 export type * from './types.ts'

@@ -25,7 +25,8 @@ export interface SnapshotEntry {
 export interface SnapshotRef {
   readonly 'snapshot-id': bigint
   readonly type: 'branch' | 'tag'
-  readonly 'max-ref-age-ms'?: number
+  /** Java's "for ever" is 2^63 - 1, which no number holds. */
+  readonly 'max-ref-age-ms'?: number | bigint
   readonly 'max-snapshot-age-ms'?: number
   readonly 'min-snapshots-to-keep'?: number
 }

@@ -1,7 +1,7 @@
 /** Snapshots that no branch or tag leads to: which they are, and what removing them asks of a commit. */
-import { refAt, sameTable } from './branches.ts'
 import type { Attempt } from './commitRetrying.ts'
 import type { TableMetadata } from './metadata.ts'
+import { refAt, sameTable } from './refs.ts'
 import { lineOf } from './snapshot.ts'
 
 /** Ids of the snapshots that a branch or tag is at, or that led there. */

@@ -3,6 +3,8 @@
  *
  *     const { schema, files } = await planScan(table, { filter: { column: 'origin', op: 'eq', value: 'SFO' } })
  *
+ * What was published at a moment is read with `asOf`: `planScan(table, { asOf: Date.UTC(2001, 6, 1) })`.
+ *
  * Files whose partition or bounds rule the filter out are left away; those that are left hold other rows too.
  */
 import { currentSchema, schemaNumbered, specNumbered } from './appendFiles.ts'
@@ -11,23 +13,28 @@ import { readManifest } from './manifest.ts'
 import { hasLiveFiles, readManifestList, type ManifestFile } from './manifestList.ts'
 import { mainBranch } from './metadata.ts'
 import { checkFilter, fileMightMatch, manifestMightMatch, type Filter } from './mightMatch.ts'
+import { refNamed } from './refs.ts'
 import { InvalidInput } from './singleValue.ts'
 import type { Snapshot } from './snapshot.ts'
+import { expectSnapshotAsOf } from './snapshotAsOf.ts'
 import type { Table } from './table.ts'
 import type { DataFile, Schema } from './types.ts'
 
+/** At most one of `ref`, `snapshotId` and `asOf`. */
 export interface ScanOptions {
   /** A branch or tag; `main` by default. */
   readonly ref?: string
-  /** A snapshot on any branch, or on none any more; instead of `ref`. */
+  /** A snapshot on any branch, or on none any more. */
   readonly snapshotId?: bigint
+  /** What `main` was at this moment, in milliseconds since the epoch. */
+  readonly asOf?: number
   readonly filter?: Filter
 }
 
 export interface Scan {
   /** Null while nothing is published. */
   readonly snapshot: Snapshot | null
-  /** Of the snapshot, where one was asked for; of the table now, for a branch. */
+  /** Of the snapshot, where one was asked for, by its id, a tag or a time; of the table now, for a branch. */
   readonly schema: Schema
   readonly files: readonly DataFile[]
 }
@@ -36,14 +43,14 @@ export interface Scan {
 const manifestsAtOnce = 8
 
 /**
- * @throws InvalidInput for a ref, snapshot or column that there is not; Unsupported for a table with delete files,
+ * @throws InvalidInput for a ref, snapshot, time or column that there is not; Unsupported for a table with delete files,
  *   whose rows would come back
  */
 export async function planScan(table: Table, options: ScanOptions = {}): Promise<Scan> {
   const { metadata } = table
   const snapshot = snapshotToScan(table, options)
-  const isPinned = options.snapshotId !== undefined && snapshot !== null && snapshot.schemaId !== null
-  const schema = isPinned ? schemaNumbered(metadata, snapshot.schemaId) : currentSchema(metadata)
+  const schemaId = isOnBranch(table, options) ? null : (snapshot?.schemaId ?? null)
+  const schema = schemaId === null ? currentSchema(metadata) : schemaNumbered(metadata, schemaId)
   const filter = options.filter ?? { op: 'and', filters: [] }
   checkFilter(schema, filter)
   if (snapshot === null) return { snapshot, schema, files: [] }
@@ -65,10 +72,18 @@ export async function planScan(table: Table, options: ScanOptions = {}): Promise
   return { snapshot, schema, files }
 }
 
-function snapshotToScan(table: Table, { ref, snapshotId }: ScanOptions): Snapshot | null {
-  if (ref !== undefined && snapshotId !== undefined) {
-    throw new InvalidInput('A scan takes either a ref or a snapshot, not both.')
+function isOnBranch({ metadata }: Table, { ref, snapshotId, asOf }: ScanOptions): boolean {
+  if (snapshotId !== undefined || asOf !== undefined) return false
+  return refNamed(metadata, ref ?? mainBranch)?.type !== 'tag'
+}
+
+function snapshotToScan(table: Table, options: ScanOptions): Snapshot | null {
+  const { ref, snapshotId, asOf } = options
+  const asked = (['ref', 'snapshotId', 'asOf'] as const).filter((name) => options[name] !== undefined)
+  if (asked.length > 1) {
+    throw new InvalidInput(`A scan takes one of ref, snapshotId and asOf, not ${asked.join(' and ')}.`)
   }
+  if (asOf !== undefined) return expectSnapshotAsOf(table.metadata, table.identifier.name, asOf)
   if (snapshotId !== undefined) {
     const snapshot = table.snapshot(snapshotId)
     if (snapshot) return snapshot

@@ -15,8 +15,6 @@ import {
   createBranch,
   dropBranch,
   publishBranch,
-  refAt,
-  sameTable,
   setBranch,
   type BranchStart,
   type Publish,
@@ -29,11 +27,14 @@ import type { NewManifest } from './manifest.ts'
 import { hasLiveFiles, readManifestList, type ManifestFile } from './manifestList.ts'
 import { mainBranch, type TableMetadata } from './metadata.ts'
 import { snapshotIdOf } from './metadataUpdates.ts'
+import { refAt, sameTable } from './refs.ts'
 import { removeSnapshots, unreachableSnapshots } from './removeUnreachable.ts'
 import { RangeReplacement, type Replacement } from './replaceRanges.ts'
 import type { Column } from './schema.ts'
 import { findSnapshot, lineOf, newSnapshotId, snapshotOf, type Snapshot } from './snapshot.ts'
+import { snapshotAsOf } from './snapshotAsOf.ts'
 import { writeSnapshot, type SnapshotPlan } from './snapshotPlan.ts'
+import { createTag, dropTag, expiredTags, removeTags, type TagTarget } from './tags.ts'
 import type { DataFile, PartitionSpec, Schema, TableIdentifier } from './types.ts'
 
 export interface TableParts {
@@ -117,13 +118,22 @@ export class Table {
       name,
       type: ref.type,
       snapshotId: ref['snapshot-id'],
-      maxRefAgeMs: ref['max-ref-age-ms'] ?? null,
+      maxRefAgeMs: ref['max-ref-age-ms'] == null ? null : Number(ref['max-ref-age-ms']),
     }))
   }
 
   /** Null where it never was or has expired. */
   snapshot(id: bigint): Snapshot | null {
     return findSnapshot(this.metadata, id)
+  }
+
+  /**
+   * The snapshot that `main` was at, at a moment (snapshotAsOf.ts).
+   * @param ms milliseconds since the epoch
+   * @returns null before anything that is still known was published
+   */
+  snapshotAsOf(ms: number): Snapshot | null {
+    return snapshotAsOf(this.metadata, ms)
   }
 
   /** All that have not expired, in the order in which they were committed. */
@@ -188,7 +198,7 @@ export class Table {
   /**
    * Cuts a branch from a snapshot. From null (`main` has none yet) it comes into being with its first commit through
    * this object. One that is at that snapshot already is fine.
-   * @throws CommitConflict where there is one of that name elsewhere
+   * @throws CommitConflict where there is one of that name elsewhere, or a tag
    */
   async createBranch(name: string, start: BranchStart): Promise<void> {
     await this.#commit((metadata) => createBranch(metadata, name, start))
@@ -199,6 +209,34 @@ export class Table {
   async dropBranch(name: string): Promise<void> {
     this.#awaited.delete(name)
     await this.#commit((metadata) => dropBranch(metadata, name))
+  }
+
+  /**
+   * Gives a snapshot a name that keeps it, with all its files. One that is at that snapshot already is fine, and is kept
+   * for as long as is asked now.
+   * @throws CommitConflict where the name is taken, InvalidInput where the table does not have the snapshot any more
+   */
+  async createTag(name: string, target: TagTarget): Promise<void> {
+    await this.#commit((metadata) => createTag(metadata, name, target))
+  }
+
+  /** Forgets a tag and leaves its snapshot to expiry. One that is not there is fine. @throws InvalidInput for a branch */
+  async dropTag(name: string): Promise<void> {
+    await this.#commit((metadata) => dropTag(metadata, name))
+  }
+
+  /**
+   * Forgets, in one commit, the tags whose snapshots have become older than they allow (tags.ts); branches stay.
+   * @param nowMs milliseconds since the epoch on the catalog's clock
+   * @returns their names
+   */
+  async expireTags(nowMs: number): Promise<string[]> {
+    let expired: string[] = []
+    await this.#commit((metadata) => {
+      expired = expiredTags(metadata, nowMs)
+      return removeTags(metadata, expired)
+    })
+    return expired
   }
 
   /**

@@ -16,15 +16,36 @@ export function transformSql(transform: string, type: IcebergType, expression: s
   const parsed = parseTransform(transform)
   transformType(transform, type)
   if (parsed.kind === 'identity') return expression
-  if (parsed.kind === 'bucket') return bucketSql(type, expression, parsed.count)
+  if (parsed.kind === 'bucket') return hashedSql(type, expression, parsed.count)
   // A cast of timestamptz to DATE would take the day of the session's time zone.
   return type === 'timestamptz'
     ? `CAST(${expression} AT TIME ZONE 'UTC' AS DATE)`
     : `CAST(${expression} AS DATE)`
 }
 
+/**
+ * SQL of the bucket that a row belongs to: an INTEGER from 0 to count - 1, null for null. The connection's instance
+ * knows the functions afterwards.
+ *
+ *     `SELECT * FROM labels WHERE ${bucketSql(connection, 4, 'string', quoteIdentifier('origin'))} = 3`
+ *
+ * @param type the key's in the table: an int column hashes as its long does, but '7' does not hash as 7 does
+ * @param expression SQL of that type
+ * @throws InvalidInput for a type or a count that there are no buckets of
+ */
+export function bucketSql(
+  connection: DuckDBConnection,
+  count: number,
+  type: IcebergType,
+  expression: string,
+): string {
+  const sql = transformSql(`bucket[${count}]`, type, expression)
+  registerBucketFunctions(connection)
+  return sql
+}
+
 /** Hashes what the specification's Appendix B says: UTF-8, micros, days and ints as longs. */
-function bucketSql(type: IcebergType, expression: string, count: number): string {
+function hashedSql(type: IcebergType, expression: string, count: number): string {
   if (type === 'string') return `iceberg_bucket_bytes(${count}, encode(${expression}))`
   if (type === 'binary') return `iceberg_bucket_bytes(${count}, ${expression})`
   if (type === 'date')
@@ -34,7 +55,10 @@ function bucketSql(type: IcebergType, expression: string, count: number): string
   return `iceberg_bucket_long(${count}, CAST(${expression} AS BIGINT))`
 }
 
-/** Makes the bucket functions known to the connection's instance; doing so again changes nothing. */
+/**
+ * Makes the bucket functions known to the connection's instance; doing so again changes nothing. Not inside of a
+ * transaction, whose rollback would take them back and where two that do so at once collide.
+ */
 export function registerBucketFunctions(connection: DuckDBConnection): void {
   connection.registerScalarFunction(bucketFunction('iceberg_bucket_long', BIGINT))
   connection.registerScalarFunction(bucketFunction('iceberg_bucket_bytes', BLOB))

@@ -16,7 +16,19 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.types import DoubleType, FloatType, ListType, StringType
+from pyiceberg.transforms import parse_transform
+from pyiceberg.types import (
+    BinaryType,
+    DateType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    ListType,
+    LongType,
+    StringType,
+    TimestampType,
+    TimestamptzType,
+)
 
 catalog = None
 
@@ -153,10 +165,36 @@ def check_column(field, values, file, check):
         check(upper == to_bytes(kind, max(real)), f"{field.name}: upper bound is not the greatest value")
 
 
+TYPES = {
+    "binary": BinaryType(),
+    "date": DateType(),
+    "int": IntegerType(),
+    "long": LongType(),
+    "string": StringType(),
+    "timestamp": TimestampType(),
+    "timestamptz": TimestamptzType(),
+}
+
+
+def transform(request):
+    """The partition values of values, with no table about it."""
+    apply = parse_transform(request["transform"]).transform(TYPES[request["type"]])
+    bytes_or = lambda value: bytes.fromhex(value) if request["type"] == "binary" else literal(value)
+    return [apply(bytes_or(value)) for value in request["values"]]
+
+
+def as_of(request):
+    snapshot = catalog.load_table(request["table"]).snapshot_as_of_timestamp(request["ms"])
+    return None if snapshot is None else str(snapshot.snapshot_id)
+
+
 def refs(request):
     table = catalog.load_table(request["table"])
     return {
         "refs": {name: str(ref.snapshot_id) for name, ref in table.refs().items()},
+        "tags": {
+            name: ref.max_ref_age_ms for name, ref in table.refs().items() if ref.snapshot_ref_type.value == "tag"
+        },
         "current": None if table.current_snapshot() is None else str(table.current_snapshot().snapshot_id),
         "snapshots": [
             {"id": str(one.snapshot_id), "sequenceNumber": str(one.sequence_number), **one.summary.model_dump()}
@@ -211,6 +249,8 @@ COMMANDS = {
     "read": read,
     "files": files,
     "refs": refs,
+    "transform": transform,
+    "as_of": as_of,
     "create": create,
     "append": append,
     "delete": delete,

@@ -287,6 +287,28 @@ describe('PyIceberg reads what we write', () => {
     expect(await compare(table, 'main', fewFilters)).toEqual([])
   })
 
+  test('tags and the past', async () => {
+    const table = await createTable('tagged')
+    const first = await append(table, hourly(0, 20))
+    await table.createTag('v1', { snapshotId: first.snapshotId, maxRefAgeMs: 86_400_000 })
+    await table.createTag('ever', { snapshotId: first.snapshotId })
+    const second = await replace(table, at(10), at(40), hourly(11, 40, 5))
+    expect(await compareWith(hourly(0, 20), table, 'v1')).toEqual([])
+    expect(await compare(table, 'v1', fewFilters)).toEqual([])
+    const seen = await python.refs({ table: 'flights.tagged' })
+    expect(seen.tags).toEqual({ v1: 86_400_000, ever: null })
+    expect(seen.refs).toMatchObject({ v1: `${first.snapshotId}`, main: `${second.snapshotId}` })
+    const moments = table.metadata['snapshot-log'].map((entry) => entry['timestamp-ms'])
+    expect(moments).toHaveLength(2)
+    for (const ms of moments.flatMap((moment) => [moment - 1, moment, moment + 1])) {
+      const theirs = await python.asOf({ table: 'flights.tagged', ms })
+      expect(theirs, String(ms)).toBe(table.snapshotAsOf(ms)?.snapshotId.toString() ?? null)
+    }
+    expect(await table.expireTags(first.timestampMs + 86_400_001)).toEqual(['v1'])
+    expect((await python.refs({ table: 'flights.tagged' })).tags).toEqual({ ever: null })
+    expect(await compare(table, 'ever', fewFilters)).toEqual([])
+  })
+
   test('buckets, identities and days together', async () => {
     const table = await createTable('bucketed', {
       'spec-id': 0,

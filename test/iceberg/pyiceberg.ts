@@ -24,7 +24,7 @@ import { planScan } from '../../iceberg/scan.ts'
 import { fieldNamed } from '../../iceberg/schema.ts'
 import type { SingleValue } from '../../iceberg/singleValue.ts'
 import type { Table } from '../../iceberg/table.ts'
-import type { DataFile, PartitionSpec, Schema } from '../../iceberg/types.ts'
+import type { DataFile, PartitionSpec, PrimitiveType, Schema } from '../../iceberg/types.ts'
 
 export type Row = readonly (string | null)[]
 
@@ -49,6 +49,8 @@ export interface SeenFile {
 
 export interface SeenTable {
   readonly refs: Readonly<Record<string, string>>
+  /** The age that each tag may reach, in milliseconds. */
+  readonly tags: Readonly<Record<string, number | null>>
   readonly current: string | null
   readonly snapshots: readonly {
     readonly id: string
@@ -70,6 +72,14 @@ export interface PyIceberg {
   read(scan: Scan): Promise<Row[]>
   files(scan: Scan): Promise<SeenFile[]>
   refs(options: { table: string }): Promise<SeenTable>
+  /** Of bytes, hex; its instants are microseconds. */
+  transform(options: {
+    transform: string
+    type: PrimitiveType
+    values: readonly SingleValue[]
+  }): Promise<(number | null)[]>
+  /** The id of the snapshot that was current. */
+  asOf(options: { table: string; ms: number }): Promise<string | null>
   create(options: { table: string; schema: Schema; spec: PartitionSpec }): Promise<string>
   append(options: { table: string; ref?: string; rows: readonly Row[] }): Promise<null>
   delete(options: { table: string; filter: Filter }): Promise<null>
@@ -113,6 +123,8 @@ export function startPyIceberg(): PyIceberg {
     read: ask('read'),
     files: ask('files'),
     refs: ask('refs'),
+    transform: ask('transform'),
+    asOf: ask('as_of'),
     create: ask('create'),
     append: ask('append'),
     delete: ask('delete'),

@@ -303,7 +303,7 @@ describe('a scan', () => {
     const { snapshotId } = await table.append({ ref: 'main', files: [] })
     await expect(planScan(table, { ref: 'mian' })).rejects.toThrow(/no branch or tag "mian", but main/)
     await expect(planScan(table, { snapshotId: 1n })).rejects.toThrow(/no snapshot 1/)
-    await expect(planScan(table, { ref: 'main', snapshotId })).rejects.toThrow(/not both/)
+    await expect(planScan(table, { ref: 'main', snapshotId })).rejects.toThrow(/not ref and snapshotId/)
     const bad: Filter[] = [
       { column: 'nowhere', op: 'is_null' },
       { column: 'flight', op: 'eq', value: 1 },

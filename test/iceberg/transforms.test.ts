@@ -17,14 +17,17 @@ const seed = Math.trunc(Math.random() * 2 ** 31)
 const micros = (iso: string): bigint => BigInt(Date.parse(iso)) * 1000n
 
 describe("the specification's vectors", () => {
-  test.each<[PrimitiveType, SingleValue, number]>([
-    ['long', 34n, 2017239379],
-    ['string', 'iceberg', 1210000089],
-    ['timestamptz', micros('2017-11-16T22:31:08Z'), -2047944441],
-    ['binary', Uint8Array.of(0, 1, 2, 3), -188683207],
-  ])('murmur3 of %s %s', (type, value, hash) => {
+  // Hashes are Appendix B's; the buckets of 100 are theirs, the sign bit cleared.
+  test.each<[PrimitiveType, SingleValue, number, number]>([
+    ['long', 34n, 2017239379, 79],
+    ['string', 'iceberg', 1210000089, 89],
+    ['timestamp', micros('2017-11-16T22:31:08Z'), -2047944441, 7],
+    ['timestamptz', micros('2017-11-16T22:31:08Z'), -2047944441, 7],
+    ['timestamptz', micros('2017-11-16T22:31:08Z') + 1n, -1207196810, 38],
+    ['binary', Uint8Array.of(0, 1, 2, 3), -188683207, 41],
+  ])('murmur3 of %s %s', (type, value, hash, bucket) => {
     expect(murmur3(encodeBound(type, value))).toBe(hash)
-    expect(applyTransform('bucket[16]', type, value)).toBe((hash & 0x7fffffff) % 16)
+    expect(applyTransform('bucket[100]', type, value)).toBe(bucket)
   })
 
   test('ints and dates hash as longs', () => {

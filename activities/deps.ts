@@ -17,6 +17,10 @@ export interface ActivityDeps {
   readonly now: () => Promise<EpochMs>
   /** Iceberg's namespace, and the name of the store. */
   readonly store: string
+  /** Where training sets are kept: a location without a slash at the end. */
+  readonly trainingFolder: string
+  /** A DuckDB that gives rows in the order in which they lie in files, for labels; whoever opens it closes it. */
+  readonly openOrdered: () => Promise<DuckDb>
   /** Variables that paths of sources may name, and the folder where relative paths start. */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly baseFolder: string

@@ -1,13 +1,17 @@
 /** A group's table: made with the first registration, and given columns for the features that are added later. */
 import {
+  bucketPartition,
+  InputError,
   IntegrityError,
   shapeOf,
   tableColumns,
   type BoundGroup,
+  type Buckets,
   type FeatureType,
   type ScalarType,
 } from '../model/index.ts'
 import {
+  fieldNamed,
   icebergSchema,
   TableExists,
   type Column,
@@ -41,8 +45,8 @@ export function icebergType(type: FeatureType): Column['type'] {
 }
 
 /**
- * Partitioned by day of the event timestamp. A table that is there gains the columns that it lacks, and from then on
- * publishes only what was computed by this definition.
+ * Partitioned by day of the event timestamp, and by buckets of a key where the group has them. A table that is there gains
+ * the columns that it lacks, and from then on publishes only what was computed by this definition.
  */
 export async function ensureTable(deps: ActivityDeps, bound: BoundGroup): Promise<void> {
   const { catalog, store, now } = deps
@@ -55,7 +59,7 @@ export async function ensureTable(deps: ActivityDeps, bound: BoundGroup): Promis
     try {
       await catalog.createTable(identifier, {
         schema,
-        spec: dayPartition(schema),
+        spec: partitionSpec(schema, bound.group.buckets),
         properties: { [incarnationProperty]: String(await now()), ...fingerprint },
       })
       return
@@ -64,6 +68,7 @@ export async function ensureTable(deps: ActivityDeps, bound: BoundGroup): Promis
     }
   }
   const table = await catalog.loadTable(identifier)
+  refuseOtherBuckets(table, bound)
   const features = new Set(bound.features.map(({ name }) => name))
   await table.addColumns(columns.filter(({ name }) => features.has(name)))
   await table.setProperties(fingerprint)
@@ -80,11 +85,36 @@ export function incarnationOf(table: Table): bigint {
   return BigInt(text)
 }
 
-function dayPartition(schema: Schema): PartitionSpec {
-  const source = schema.fields.find(({ name }) => name === 'event_timestamp')
-  if (source === undefined) throw new Error('a table without event_timestamp')
-  return {
-    'spec-id': 0,
-    fields: [{ 'source-id': source.id, 'field-id': 1000, name: 'event_timestamp_day', transform: 'day' }],
+function partitionSpec(schema: Schema, buckets: Buckets | null): PartitionSpec {
+  const day = {
+    ...{ 'source-id': fieldNamed(schema, 'event_timestamp').id, 'field-id': 1000 },
+    ...{ name: 'event_timestamp_day', transform: 'day' },
   }
+  if (buckets === null) return { 'spec-id': 0, fields: [day] }
+  const bucket = {
+    ...{ 'source-id': fieldNamed(schema, buckets.key).id, 'field-id': 1001 },
+    ...{ name: bucketPartition(buckets), transform: bucketTransform(buckets) },
+  }
+  return { 'spec-id': 0, fields: [day, bucket] }
+}
+
+const bucketTransform = ({ count }: Buckets) => `bucket[${count}]`
+
+/**
+ * A table may be older than its registration: a registry that was lost, an `asof apply` that ended in between. One of more
+ * partitions than the definition asks for, as another engine may have made it, is fine.
+ */
+function refuseOtherBuckets(
+  { spec, schema, identifier }: Table,
+  { group: { id, buckets } }: BoundGroup,
+): void {
+  if (buckets === null) return
+  const source = fieldNamed(schema, buckets.key).id
+  const transform = bucketTransform(buckets)
+  if (spec.fields.some((field) => field['source-id'] === source && field.transform === transform)) return
+  const made = spec.fields.map((field) => `${field.transform} as ${field.name}`).join(', ')
+  throw new InputError(
+    `feature group ${id} asks for ${transform} of ${buckets.key}, but its table ${identifier.name} is there already, partitioned by ${made || 'nothing'}. Define it as that, or as another version.`,
+    { group: id },
+  )
 }

@@ -2,7 +2,7 @@
 import { durationMs, gateName, intervalCount, intervalEnds, type BoundGroup } from '../model/index.ts'
 import {
   featureFingerprints,
-  featuresOfService,
+  featuresNeededBy,
   type Change,
   type RegisteredService,
 } from '../registry/index.ts'
@@ -31,7 +31,7 @@ export async function impactOf(
   const gates = group.gates.filter(({ feature }) => feature !== null && touched.has(feature)).map(gateName)
   const names = new Set([...touched].map((feature) => `${group.id}.${feature}`))
   const takers = services
-    .filter(({ definition }) => featuresOfService(definition).some((feature) => names.has(feature)))
+    .filter(({ definition }) => featuresNeededBy(definition).some((feature) => names.has(feature)))
     .map(({ name }) => name)
   const isAllowed = change.verdict === 'additive' || change.verdict === 'fix'
   const missing = isAllowed ? await missingIntervals(registry, bound) : { recomputed: 0, filled: 0 }

@@ -16,6 +16,12 @@ import { recordRun } from './recordRun.ts'
 import { stageRun } from './stageRun.ts'
 import { sweepTable } from './sweepTable.ts'
 import { takeBackLostRuns } from './takeBackLostRuns.ts'
+import { buildTrainingPart } from './training/buildTrainingPart.ts'
+import { failTraining } from './training/failTraining.ts'
+import { finishTraining } from './training/finishTraining.ts'
+import { planTraining } from './training/planTraining.ts'
+import { sweepTraining } from './training/sweepTraining.ts'
+import { trainingState } from './training/trainingState.ts'
 
 export type { ActivityDeps } from './deps.ts'
 export { compileDefinition, type CompiledDefinition } from './compileDefinition.ts'
@@ -27,6 +33,17 @@ export {
   type RegistrationPlan,
 } from './registration.ts'
 export { retire } from './retire.ts'
+export { diffTraining, trainingAspects, type TrainingDifference } from './training/diffTraining.ts'
+export { dropTraining, type DroppedTraining } from './training/dropTraining.ts'
+export { finishedSet, knownSet, type FinishedSet } from './training/finishedSet.ts'
+export type { TrainingManifest } from './training/finishTraining.ts'
+export { outdatedTraining } from './training/outdatedTraining.ts'
+export {
+  isVerifiedTraining,
+  verifyTraining,
+  type FileFinding,
+  type TrainingVerification,
+} from './training/verifyTraining.ts'
 export { isVerified, verifyOnline, type OnlineVerification } from './verifyOnline.ts'
 
 export function createActivities(deps: ActivityDeps): Activities {
@@ -44,6 +61,12 @@ export function createActivities(deps: ActivityDeps): Activities {
     listGroups: translated(beating(listGroups(deps))),
     takeBackLostRuns: translated(beating(takeBackLostRuns(deps))),
     sweepTable: translated(beating(sweepTable(deps))),
+    sweepTraining: translated(beating(sweepTraining(deps))),
+    planTraining: translated(beating(planTraining(deps))),
+    buildTrainingPart: translated(buildTrainingPart(deps)),
+    finishTraining: translated(beating(finishTraining(deps))),
+    failTraining: translated(beating(failTraining(deps))),
+    trainingState: translated(beating(trainingState(deps))),
   }
 }
 

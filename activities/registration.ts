@@ -18,6 +18,7 @@ import {
   type ServiceChange,
 } from '../registry/index.ts'
 import { bindGates } from './bindGates.ts'
+import { checkServices } from './checkServices.ts'
 import type { ActivityDeps } from './deps.ts'
 import { ensureTable } from './groupTable.ts'
 import { impactOf, type Impact } from './impactOf.ts'
@@ -45,7 +46,10 @@ export interface RegistrationPlan {
   readonly warnings: readonly string[]
 }
 
-/** @throws InputError for a definition that does not fit its source, and for one of a retired group. */
+/**
+ * @throws InputError for a definition that does not fit its source, for one of a retired group, and for on-demand features
+ * that are not pure.
+ */
 export async function planRegistration(deps: ActivityDeps): Promise<RegistrationPlan> {
   const { groups: defined, services: definedServices } = deps.definitions
   const [registered, registeredServices] = [await deps.registry.groups(), await deps.registry.services()]
@@ -55,6 +59,11 @@ export async function planRegistration(deps: ActivityDeps): Promise<Registration
     const there = registered.find(({ id }) => id === group.id) ?? null
     groups.push(await planGroup(deps, group, there, registeredServices))
   }
+  checkServices(
+    definedServices.values(),
+    groups.map(({ bound }) => bound),
+    registered,
+  )
   const services = [...definedServices.values()].map((service): PlannedService => {
     const definition = serviceJson(service)
     const there = registeredServices.find(({ name }) => name === service.name)

@@ -3,7 +3,7 @@
  * whoever has built something from it; nothing computes or loads it again.
  */
 import { InputError } from '../model/index.ts'
-import { featuresOfService } from '../registry/index.ts'
+import { featuresNeededBy } from '../registry/index.ts'
 import type { ActivityDeps } from './deps.ts'
 
 export type Retired = 'group' | 'service'
@@ -16,7 +16,7 @@ export async function retire(deps: ActivityDeps, id: string): Promise<Retired> {
   if (group !== null) {
     if (group.retiredAt !== null) return 'group'
     const takers = services.filter(({ definition }) =>
-      featuresOfService(definition).some((feature) => feature.startsWith(`${id}.`)),
+      featuresNeededBy(definition).some((feature) => feature.startsWith(`${id}.`)),
     )
     if (takers.length > 0) {
       throw new InputError(

@@ -13,7 +13,7 @@ import { publishedSnapshots } from './healLedger.ts'
 import { branchOf, runOfLedger, summaryKeys } from './runFiles.ts'
 import { openStatuses } from './takeBackLostRuns.ts'
 
-const nothing = { branches: 0, snapshots: 0, files: 0 }
+const nothing = { branches: 0, tags: 0, snapshots: 0, files: 0 }
 
 export const sweepTable =
   (deps: ActivityDeps): Activities['sweepTable'] =>
@@ -30,11 +30,12 @@ export const sweepTable =
     await table.refresh()
     const closed = await closedRuns(deps, table, found, modifiedBefore)
     const branches = await dropBranches(table, closed)
+    const tags = await table.expireTags(await now())
     const files = await sweepRuns(deps, table, found, closed)
     const temporary = await sweepTemporary(deps, table, modifiedBefore)
     const snapshots = await table.removeUnreachable({ committedBefore: (await now()) - olderThanMs })
     const metadata = await sweepMetadata(table, modifiedBefore)
-    return { branches, snapshots, files: files + temporary + metadata }
+    return { branches, tags: tags.length, snapshots, files: files + temporary + metadata }
   }
 
 interface RunFile extends ListedFile {

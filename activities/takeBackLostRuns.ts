@@ -13,12 +13,8 @@ const manyRuns = 10_000
 export const takeBackLostRuns =
   (deps: ActivityDeps): Activities['takeBackLostRuns'] =>
   async ({ group }) => {
-    const { registry, isOpen } = deps
-    if (isOpen === undefined) {
-      throw new UnavailableError(
-        'This worker cannot ask Temporal which workflows are open. Start `asof dev`.',
-      )
-    }
+    const { registry } = deps
+    const isOpen = askerOfOpen(deps)
     let runs = 0
     for (const { runId, workflowId } of await registry.runs({
       group,
@@ -39,6 +35,12 @@ export const takeBackLostRuns =
     }
     return { runs }
   }
+
+/** Who is to end what others left must be able to ask. @throws UnavailableError where no worker runs */
+export function askerOfOpen({ isOpen }: ActivityDeps): NonNullable<ActivityDeps['isOpen']> {
+  if (isOpen !== undefined) return isOpen
+  throw new UnavailableError('This worker cannot ask Temporal which workflows are open. Start `asof dev`.')
+}
 
 /** A run is named after the first execution of its workflow, except where another workflow has taken it over. */
 function firstRunIdOf(workflowId: string, runId: string): string | null {

@@ -14,9 +14,18 @@ import type { Goal, Measured, Row } from './measure.ts'
 import { workerMemory } from './memory.ts'
 import { planning } from './planScan.ts'
 import { duckdbLimits, type Bench, type Subject } from './subject.ts'
+import { largeTrainingSet, trainingSet } from './training.ts'
 import { wholeWorkflow } from './workflow.ts'
 
-const subjects: readonly Subject[] = [hourlyBackfill, wholeWorkflow, materialize, planning, workerMemory]
+const subjects: readonly Subject[] = [
+  hourlyBackfill,
+  wholeWorkflow,
+  materialize,
+  planning,
+  workerMemory,
+  trainingSet,
+  largeTrainingSet,
+]
 
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const isWanted = ({ what }: Row) =>

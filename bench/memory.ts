@@ -1,10 +1,7 @@
 /** What a worker process of its own holds at most, over the whole workflow of six months of flights and of twelve. */
-import { fork, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { applyRegistration, planRegistration } from '../activities/index.ts'
 import { query } from '../offline/index.ts'
@@ -18,6 +15,7 @@ import type { BackfillInput } from '../workflows/contract.ts'
 import { measured, type Row } from './measure.ts'
 import { flightsEnvironment, hourlyGroup, sixMonths } from './runningStore.ts'
 import { duckdbLimits, type Bench, type Subject } from './subject.ts'
+import { startWorker } from './workerProcess.ts'
 
 const turns = 3
 /** What is left of a gigabyte is Node, Temporal's core and LMDB's pages. */
@@ -124,21 +122,6 @@ async function peakMegabytes(
     const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))?.[1]
     return Number(peak) / 1000
   } finally {
-    worker.kill('SIGTERM')
-    await once(worker, 'exit')
+    await worker.stop()
   }
-}
-
-async function startWorker(environment: Record<string, string>): Promise<ChildProcess> {
-  const worker = fork(fileURLToPath(new URL('../worker/main.ts', import.meta.url)), [], {
-    execArgv: ['--import', 'tsx'],
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  })
-  const ended = once(worker, 'exit').then(([code]) => {
-    throw new Error(`The worker ended with ${String(code)} before it was ready.`)
-  })
-  await Promise.race([once(worker, 'message'), ended])
-  ended.catch(() => undefined)
-  return worker
 }

@@ -1,5 +1,6 @@
 /** The example store: one file per subject. */
 export * from './airports.ts'
+export * from './connections.ts'
 export * from './flights.ts'
 export * from './routes.ts'
 export * from './services.ts'

@@ -9,7 +9,7 @@ import { currentSchema, specNumbered } from './appendFiles.ts'
 import type { TableMetadata } from './metadata.ts'
 import { fieldNamed } from './schema.ts'
 import { parseTransform } from './transforms.ts'
-import type { DataFile, PartitionField, PartitionSpec } from './types.ts'
+import type { DataFile, PartitionField, PartitionSpec, Schema } from './types.ts'
 
 export interface Bucket {
   /** From 0 to count - 1; null for rows without a value. */
@@ -32,6 +32,11 @@ export function bucketOfFile(
   if (found === null) return null
   const number = file.partition[found.field.name]
   return { number: typeof number === 'number' ? number : null, count: found.count }
+}
+
+/** By which columns the table's newest partition spec has buckets: those of files from before may be others, or none. */
+export function bucketColumns({ schema, spec }: { schema: Schema; spec: PartitionSpec }): string[] {
+  return schema.fields.filter(({ id }) => bucketField(spec, id) !== null).map(({ name }) => name)
 }
 
 /** Another engine may partition by what is not supported here; that says nothing of a bucket. */

@@ -9,7 +9,7 @@
  *     const { files } = await planScan(table, { filter: { column: 'origin', op: 'eq', value: 'SFO' } })
  */
 export type { BranchStart, Publish } from './branches.ts'
-export { bucketOfFile, type Bucket } from './buckets.ts'
+export { bucketColumns, bucketOfFile, type Bucket } from './buckets.ts'
 export type { Catalog, TableDefinition, TableState } from './catalog/catalog.ts'
 export { createCatalogTables, sqlCatalog, type CatalogTables, type SqlCatalogOptions } from './catalog/sql.ts'
 export { openSqlite, type SqliteOptions } from './catalog/sqlite.ts'

@@ -116,8 +116,22 @@ function partitionMightMatch(
   statistics: (type: PrimitiveType) => Statistics,
 ): boolean {
   const type = resultType(partitionField.transform, field.type)
-  const projected = type && projectComparison(partitionField.transform, field.type, comparison)
+  const projected = type && projectionOf(partitionField.transform, field.type, comparison)
   return !projected || valuesMightMatch(type, statistics(type), projected)
+}
+
+/** By comparison, then by transform and type: a thousand keys are hashed once for a plan, not once for each of its files. */
+const projections = new WeakMap<Comparison, Map<string, Comparison | null>>()
+
+function projectionOf(transform: string, type: IcebergType, comparison: Comparison): Comparison | null {
+  const known = projections.get(comparison) ?? new Map<string, Comparison | null>()
+  projections.set(comparison, known)
+  const place = `${transform} of ${JSON.stringify(type)}`
+  const there = known.get(place)
+  if (there !== undefined) return there
+  const projected = projectComparison(transform, type, comparison)
+  known.set(place, projected)
+  return projected
 }
 
 function resultType(transform: string, source: IcebergType): PrimitiveType | null {

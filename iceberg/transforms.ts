@@ -128,7 +128,7 @@ export function projectComparison(
   }
   const { kind } = parseTransform(transform)
   if (kind === 'identity' || comparison.op === 'is_null' || comparison.op === 'not_null') return comparison
-  if (comparison.op === 'in') return { op: 'in', value: comparison.value.map(apply) }
+  if (comparison.op === 'in') return { op: 'in', value: [...new Set(comparison.value.map(apply))] }
   if (comparison.op === 'eq') return { op: 'eq', value: apply(comparison.value) }
   if (kind === 'bucket') return null
   // Strictly before an instant is at or before the previous microsecond, which may lie in the previous day.

@@ -1,7 +1,7 @@
 /** What a group's parts must be to each other, whichever way it is computed. */
 import { checkGates } from './checkGates.ts'
 import { InputError } from './errors.ts'
-import { windowsOf, type FeatureGroup } from './group.ts'
+import { bucketPartition, windowsOf, type FeatureGroup } from './group.ts'
 import { durationMs } from './time.ts'
 import { windowMs } from './window.ts'
 
@@ -11,6 +11,7 @@ export const reservedColumns = ['event_timestamp', 'created_timestamp', 'run_id'
 /** @throws InputError that names the group, the feature and the cure. */
 export function checkGroup(group: FeatureGroup, what: string): void {
   checkNames(group, what)
+  checkBuckets(group, what)
   checkGates(group, what)
   checkTimes(group, what)
 }
@@ -31,6 +32,24 @@ function checkNames(group: FeatureGroup, what: string): void {
         `${what}: key ${key} of entity ${group.entity.name} is a reserved name. Give it another one.`,
       )
     }
+  }
+}
+
+function checkBuckets({ buckets, entity, features }: FeatureGroup, what: string): void {
+  if (buckets === null) return
+  const keys = Object.keys(entity.keys)
+  if (!keys.includes(buckets.key)) {
+    throw new InputError(
+      `${what}: buckets: ${buckets.key} is no key of entity ${entity.name}, which has ${keys.join(', ')}. Take one of them.`,
+      { key: buckets.key },
+    )
+  }
+  const partition = bucketPartition(buckets)
+  if ([...keys, ...Object.keys(features)].includes(partition)) {
+    throw new InputError(
+      `${what}: ${partition} is what the table's buckets of ${buckets.key} are called. Give the column another name.`,
+      { column: partition },
+    )
   }
 }
 

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { gateShape } from './checkGates.ts'
 import { checkGroup } from './checkGroup.ts'
 import type { Entity } from './entity.ts'
-import type { FeatureGroup, GroupDefinition, GroupFeature } from './group.ts'
+import { InputError } from './errors.ts'
+import type { FeatureGroup, GroupDefinition, GroupFeature, RoleSelection } from './group.ts'
 import { durationMs } from './time.ts'
 import type { Source } from './source.ts'
 import { unknownFeature } from './unknownFeature.ts'
@@ -37,6 +38,15 @@ export const groupFields = <Feature extends z.ZodType>(feature: Feature) => ({
   ttl: positiveDuration.optional(),
   online: z.boolean().optional(),
   allowPartialWindows: z.boolean().optional(),
+  buckets: z
+    .strictObject({
+      key: identifier,
+      count: z
+        .int('must be a whole number')
+        .min(2, 'one bucket is none: take 2 or more')
+        .max(1024, 'every day has so many files: take at most 1024'),
+    })
+    .optional(),
   features: z
     .record(identifier, feature)
     .refine((features) => Object.keys(features).length > 0, 'a group needs at least one feature'),
@@ -66,6 +76,7 @@ export function defineGroup<Features extends Record<string, GroupFeature>>(
     ttl: definition.ttl ?? null,
     online: definition.online ?? true,
     allowPartialWindows: definition.allowPartialWindows ?? false,
+    buckets: definition.buckets ?? null,
     features,
     gates: definition.gates ?? [],
     pick: (...names) => {
@@ -74,7 +85,38 @@ export function defineGroup<Features extends Record<string, GroupFeature>>(
       }
       return { group, features: names }
     },
+    as: (role, keys) => roleOf(group, role, keys, what),
   }
   checkGroup(group, what)
   return Object.freeze(group)
+}
+
+function roleOf<Feature extends string>(
+  group: FeatureGroup<Feature>,
+  role: string,
+  given: Partial<Record<string, string>>,
+  what: string,
+): RoleSelection<Feature> {
+  if (!identifier.safeParse(role).success) {
+    throw new InputError(`${what}: as(${JSON.stringify(role)}): a role is a name such as 'destination'.`, {
+      role,
+    })
+  }
+  const own = Object.keys(group.entity.keys)
+  for (const [key, column] of Object.entries(given)) {
+    if (!own.includes(key)) {
+      throw new InputError(
+        `${what}: as('${role}'): ${key} is no key of ${group.entity.name}, which has ${own.join(', ')}.`,
+        { role, key },
+      )
+    }
+    if (typeof column !== 'string' || column === '') {
+      throw new InputError(`${what}: as('${role}'): name the column in which ${key} stands.`, { role, key })
+    }
+  }
+  const keys = { ...given } as Record<string, string>
+  return {
+    ...{ group, features: Object.keys(group.features), role, keys },
+    pick: (...names) => ({ ...group.pick(...names), role, keys }),
+  }
 }

@@ -10,6 +10,17 @@ import type { Duration } from './time.ts'
 
 export type GroupFeature = AggregateFeature | DeclaredFeature
 
+/** How a large group's table is cut beside its days: by a hash of one of its keys. */
+export interface Buckets {
+  /** A key of the entity. */
+  readonly key: string
+  /** How many, from 2 to 1,024. */
+  readonly count: number
+}
+
+/** What engines call the partition; no column of the table may be called so. */
+export const bucketPartition = ({ key }: Buckets): string => `${key}_bucket`
+
 export interface FeatureGroup<Feature extends string = string> {
   readonly kind: 'feature_group'
   /** `<name>_v<version>`; also the name of the table. */
@@ -32,17 +43,45 @@ export interface FeatureGroup<Feature extends string = string> {
   readonly ttl: Duration | null
   readonly online: boolean
   readonly allowPartialWindows: boolean
+  /** Null: the table is partitioned by day alone. */
+  readonly buckets: Buckets | null
   readonly features: Readonly<Record<Feature, GroupFeature>>
   readonly gates: readonly Gate[]
   /** Some of the group's features, for a service. */
   pick(...features: Feature[]): FeatureSelection
+  /**
+   * The group under other keys, so that a model can use it twice: `airportDelays.as('destination', { origin: 'destination' })`
+   * looks up the group's key `origin` by the label's or request's column `destination`, and its features are called
+   * `destination__<feature>`. Keys that are left out keep their names. All features, unless some are picked.
+   */
+  as(role: string, keys: Partial<Record<string, string>>): RoleSelection<Feature>
 }
 
 /** Features of one group, in the order in which a model takes them. */
 export interface FeatureSelection {
   readonly group: FeatureGroup
   readonly features: readonly string[]
+  /** What stands before the features' names, where the group is used under other keys. */
+  readonly role?: string
+  /** Columns of labels and requests by the group's key; a key that is not here has its own name. */
+  readonly keys?: Readonly<Record<string, string>>
 }
+
+export interface RoleSelection<Feature extends string = string> extends FeatureSelection {
+  pick(...features: Feature[]): FeatureSelection
+}
+
+/** What a feature is called in a training set and in a vector of a service. */
+export const featureColumn = ({ role }: FeatureSelection, feature: string): string =>
+  role === undefined ? feature : `${role}__${feature}`
+
+/** The columns of labels and requests by which a selection is looked up, by the group's keys in their order. */
+export const keyColumns = ({ group, keys = {} }: FeatureSelection): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.keys(group.entity.keys).map((key) => [key, keys[key] ?? key]))
+
+/** `airport_delays_v1.mean_delay_24h as destination`, as sentences name what a service takes. */
+export const selectedName = ({ group, role }: FeatureSelection, feature: string): string =>
+  `${group.id}.${feature}${role === undefined ? '' : ` as ${role}`}`
 
 /** What a definition says of a group, whichever way it is computed. */
 export interface GroupDefinition<Features extends Record<string, GroupFeature>> {
@@ -68,6 +107,12 @@ export interface GroupDefinition<Features extends Record<string, GroupFeature>> 
   online?: boolean
   /** Compute intervals whose windows reach before the source is complete. */
   allowPartialWindows?: boolean
+  /**
+   * For a large group: its table is partitioned by day and by `bucket[count](key)`, so that whoever asks for some entities
+   * (a training set's join, PyIceberg, Spark) reads only their files. Every day then has up to `count` files, so take few.
+   * A table is made once: another choice is another version.
+   */
+  buckets?: Buckets
   features: Features
   gates?: readonly Gate<NoInfer<Extract<keyof Features, string>>>[]
 }

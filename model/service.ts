@@ -1,20 +1,32 @@
 /** Feature services: the features of one model, over several groups, for training and serving alike. */
-import { InputError } from './errors.ts'
-import type { FeatureSelection } from './group.ts'
-import { identifier, labelOf, parseDefinition } from './validate.ts'
 import { z } from 'zod'
+import { checkService } from './checkService.ts'
+import type { FeatureSelection } from './group.ts'
+import type { OnDemand } from './onDemand.ts'
+import { identifier, labelOf, parseDefinition } from './validate.ts'
 
 export interface FeatureService {
   readonly kind: 'feature_service'
   readonly name: string
   readonly description?: string
+  /** Stored features, in the order in which the model takes them. */
   readonly features: readonly FeatureSelection[]
+  /** Features that are computed when they are asked for; they follow the stored ones. */
+  readonly onDemand?: readonly OnDemand[]
 }
 
 const schema = z.object({
   name: identifier,
   description: z.string().optional(),
   features: z.array(z.any()).min(1, 'a service needs at least one feature'),
+  onDemand: z
+    .array(
+      z.custom<OnDemand>(
+        (value) => (value as OnDemand | undefined)?.kind === 'on_demand',
+        'must be on-demand features',
+      ),
+    )
+    .optional(),
 })
 
 /**
@@ -22,17 +34,11 @@ const schema = z.object({
  *
  * @example
  * featureService({ name: 'delay_model_v1', features: [airportDelays.pick('mean_delay_24h')] })
+ * @throws InputError that names the service, what has two meanings under one name, and the cure
  */
 export function featureService(definition: Omit<FeatureService, 'kind'>): FeatureService {
   const what = labelOf('feature service', definition)
   parseDefinition(schema, definition, what)
-  const seen = new Set<string>()
-  for (const { group, features } of definition.features) {
-    for (const feature of features) {
-      const name = `${group.id}.${feature}`
-      if (seen.has(name)) throw new InputError(`${what}: ${name} is there twice. Keep one.`, { feature })
-      seen.add(name)
-    }
-  }
+  checkService(definition, what)
   return Object.freeze({ kind: 'feature_service' as const, ...definition })
 }

@@ -17,6 +17,8 @@ export interface DuckDbOptions {
   readonly threads: number
   /** Where it spills to; made if it is missing. */
   readonly tempDirectory: string
+  /** Whether rows keep the order in which they lie in files, which takes memory; they do not unless it is asked for. */
+  readonly keepsOrder?: boolean
 }
 
 export interface DuckDb {
@@ -27,7 +29,8 @@ export interface DuckDb {
 
 export type Row = Record<string, DuckDBValue>
 
-export async function openDuckDb({ memoryLimit, threads, tempDirectory }: DuckDbOptions): Promise<DuckDb> {
+export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
+  const { memoryLimit, threads, tempDirectory, keepsOrder = false } = options
   await mkdir(tempDirectory, { recursive: true })
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: memoryLimit,
@@ -35,7 +38,7 @@ export async function openDuckDb({ memoryLimit, threads, tempDirectory }: DuckDb
     temp_directory: tempDirectory,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    preserve_insertion_order: 'false',
+    preserve_insertion_order: String(keepsOrder),
   })
   return {
     async connect() {

@@ -92,7 +92,7 @@ export async function judgeSql(
     const called = calledBy(node)
     if (unstable.has(called)) {
       refuse(
-        `the SQL calls ${called}, whose answer changes from run to run. Use the interval's bounds instead.`,
+        `the SQL calls ${called}, whose answer changes from run to run. ${parameters.length === 0 ? 'Leave it out' : "Use the interval's bounds instead"}.`,
       )
     }
     if (node['type'] === 'VALUE_PARAMETER' && !parameters.includes(String(node['identifier']))) {

@@ -1,24 +1,25 @@
 /**
  * What a change of each field of a definition means. One table: fingerprints cover exactly the fields that are `fix` or
- * `breaking` here, and `describeChange` takes its verdicts from it. A field that is forgotten does not compile.
+ * `breaking` here (a feature's not how its table is laid out, which is the group's affair), and `describeChange` takes its verdicts from it. A field that is forgotten does not compile.
  *
  * - `cosmetic` changes no stored row: prose, gates, how long a value may be used.
  * - `additive` adds a column; rows that are there keep their versions.
  * - `fix` changes what is computed. Where the definition says that it is a fix (the same meaning, computed rightly), it
  *   is allowed under the same version and makes the intervals missing; where it does not, it is breaking.
- * - `breaking` changes which rows there are or what they are keyed by, and needs a new version whatever anybody says.
+ * - `breaking` changes which rows there are, what they are keyed by or how the table is made, and needs a new version whatever anybody says.
  */
 import type { Compute } from '../model/compute.ts'
 import type { Entity } from '../model/entity.ts'
 import type { Gate } from '../model/gate.ts'
-import type { FeatureGroup, GroupFeature } from '../model/group.ts'
+import type { FeatureGroup, FeatureSelection, GroupFeature } from '../model/group.ts'
+import type { OnDemand } from '../model/onDemand.ts'
 import type { FeatureService } from '../model/service.ts'
 import type { Source } from '../model/source.ts'
 import { durationMs, parseInstant } from '../model/time.ts'
 import { plainData, type Json } from './canonicalJson.ts'
 
 export type ChangeKind = 'cosmetic' | 'additive' | 'fix' | 'breaking'
-type FieldsOf<Thing> = Thing extends unknown ? Exclude<keyof Thing, 'pick'> : never
+type FieldsOf<Thing> = Thing extends unknown ? Exclude<keyof Thing, 'pick' | 'as'> : never
 type Kinds<Thing, Elsewhere extends string = never> = Readonly<
   Record<Exclude<FieldsOf<Thing>, Elsewhere>, ChangeKind>
 >
@@ -62,6 +63,7 @@ export const changeKinds = {
     ttl: 'cosmetic',
     online: 'cosmetic',
     allowPartialWindows: 'fix',
+    buckets: 'breaking',
   } satisfies Kinds<FeatureGroup, 'entity' | 'source' | 'sources' | 'compute' | 'features' | 'gates'>,
   compute: {
     kind: 'breaking',
@@ -98,7 +100,26 @@ export const changeKinds = {
     name: 'breaking',
     description: 'cosmetic',
     features: 'additive',
+    onDemand: 'additive',
   } satisfies Kinds<FeatureService>,
+  /** One of a service's, where it is the same one: another at the end is the service's affair. */
+  selection: {
+    group: 'breaking',
+    features: 'breaking',
+    role: 'breaking',
+    keys: 'breaking',
+  } satisfies Kinds<FeatureSelection>,
+  /** Its values are kept nowhere, so there is nothing to compute again: a model that was trained on it cannot be served. */
+  onDemand: {
+    kind: 'breaking',
+    name: 'breaking',
+    description: 'cosmetic',
+    request: 'breaking',
+    reads: 'breaking',
+    features: 'breaking',
+    compute: 'breaking',
+    codeHash: 'breaking',
+  } satisfies Kinds<OnDemand>,
 } as const
 
 export type Thing = keyof typeof changeKinds

@@ -1,7 +1,8 @@
 /** Definitions as plain data: what the registry keeps, `show` prints and `describeChange` compares. */
 import type { BoundGroup } from '../model/bound.ts'
 import { gateName } from '../model/gate.ts'
-import type { FeatureGroup } from '../model/group.ts'
+import { keyColumns, type FeatureGroup, type FeatureSelection } from '../model/group.ts'
+import type { OnDemand } from '../model/onDemand.ts'
 import type { FeatureService } from '../model/service.ts'
 import type { Source } from '../model/source.ts'
 import type { EpochMs } from '../model/time.ts'
@@ -17,14 +18,17 @@ export type JsonFields = { readonly [field: string]: Json }
  */
 export function definitionJson(group: FeatureGroup): JsonFields {
   const { name, version, owner, description, fix, entity, every, availableAfter, lateness, ttl } = group
-  const { online, allowPartialWindows, features, gates } = group
+  const { online, allowPartialWindows, buckets, features, gates } = group
   const keys = Object.entries(entity.keys).map(([key, type]) => ({ name: key, type }))
   return plainData({
     ...{ name, version, owner, description, fix },
     entity: { name: entity.name, description: entity.description, keys },
     sources: sourcesJson(group.sources),
     compute: computeJson(group),
-    ...{ every, availableAfter, lateness, ttl, online, allowPartialWindows, features },
+    ...{ every, availableAfter, lateness, ttl, online, allowPartialWindows },
+    // Left out where there are none, so that what was registered before there were buckets is the same.
+    buckets: buckets ?? undefined,
+    features,
     gates: Object.fromEntries(gates.map((gate) => [gateName(gate), gate])),
   }) as JsonFields
 }
@@ -43,13 +47,34 @@ function computeJson({ compute }: FeatureGroup): object {
   return compute.kind === 'map' ? { ...compute, map: undefined } : compute
 }
 
-/** A service: its features by group id. */
-export function serviceJson({ name, description, features }: FeatureService): Json {
+/** A service: its features by group id, and what it computes on demand. */
+export function serviceJson({ name, description, features, onDemand = [] }: FeatureService): Json {
   return plainData({
-    name,
-    description,
-    features: features.map((selection) => ({ group: selection.group.id, features: selection.features })),
+    ...{ name, description, features: features.map(selectionJson) },
+    onDemand: onDemand.length === 0 ? undefined : onDemand.map(onDemandJson),
   })
+}
+
+/** In a role, every key of the group with its column, so that a column that is left out and one that is said are one. */
+function selectionJson(selection: FeatureSelection): object {
+  const { group, features, role } = selection
+  return { group: group.id, features, role, keys: role === undefined ? undefined : keyColumns(selection) }
+}
+
+/** On-demand features without their function. What it makes is a list, for the order counts. */
+export function onDemandJson({
+  name,
+  description,
+  request,
+  reads,
+  features,
+  codeHash,
+}: OnDemand): JsonFields {
+  return plainData({
+    ...{ name, description, request, reads: reads.map(selectionJson) },
+    features: Object.entries(features).map(([feature, declared]) => ({ name: feature, ...declared })),
+    codeHash,
+  }) as JsonFields
 }
 
 /** What `registerGroup` takes, for a group that is bound to its data. */

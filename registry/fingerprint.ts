@@ -38,9 +38,13 @@ export function featureFingerprints(group: FeatureGroup): FeatureFingerprints {
   )
 }
 
-/** Hex of a SHA-256 over the group's rows and the fingerprints of its features by name. */
+/**
+ * Hex of a SHA-256 over the group's rows, the fingerprints of its features by name, and its buckets. Those change no
+ * value, so features compute the same with and without them; but a worker must not write a table as another one lays it out.
+ */
 export function groupFingerprint(group: FeatureGroup): string {
-  return hash({ rows: rowsOf(group), features: featureFingerprints(group) })
+  const buckets = group.buckets ?? undefined
+  return hash({ rows: rowsOf(group), features: featureFingerprints(group), buckets })
 }
 
 /** Which rows there are, and from what they are computed. */
@@ -70,7 +74,8 @@ function namedMeanings(sources: readonly Source[]): { readonly [field: string]: 
     .map((source) => ({ name: source.name, ...sourceMeaning(source) }))
 }
 
-function hash(parts: object): string {
+/** Hex of a SHA-256 over canonical JSON. */
+export function hash(parts: object): string {
   return createHash('sha256')
     .update(canonicalJson({ meaning, ...parts }))
     .digest('hex')

@@ -1,6 +1,6 @@
 /** Lineage: from sources through a group to its features and the services that take them. */
 import type { Json } from './canonicalJson.ts'
-import { featuresOfService } from './describeService.ts'
+import { featuresNeededBy } from './describeService.ts'
 import { isFields } from './differences.ts'
 import type { RegisteredGroup, RegisteredService } from './registry.ts'
 
@@ -18,7 +18,7 @@ export interface Lineage {
     readonly name: string
     readonly type: string
     readonly fingerprint: string
-    /** Services that take the feature. */
+    /** Services that take the feature, or compute others from it. */
     readonly services: readonly string[]
   }[]
   readonly services: readonly string[]
@@ -26,7 +26,7 @@ export interface Lineage {
 
 export function lineageOf(group: RegisteredGroup, services: readonly RegisteredService[]): Lineage {
   const definition = isFields(group.definition) ? group.definition : {}
-  const taken = services.map(({ name, definition: of }) => ({ name, takes: new Set(featuresOfService(of)) }))
+  const taken = services.map(({ name, definition: of }) => ({ name, takes: new Set(featuresNeededBy(of)) }))
   const takers = (feature: string) =>
     taken.filter(({ takes }) => takes.has(`${group.id}.${feature}`)).map(({ name }) => name)
   const features = group.features.map(({ name, type }) => ({

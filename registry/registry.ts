@@ -108,6 +108,42 @@ export interface RegisteredService {
   readonly revision: number
 }
 
+export interface TrainingSet {
+  /** `<name>_<hash>`: the hash of everything that its content depends on. */
+  readonly id: string
+  readonly name: string
+  /** Who builds it, or has. */
+  readonly workflowId: string
+  readonly runId: string
+  readonly status: 'building' | 'finished' | 'failed'
+  readonly planPath: string
+  readonly manifestPath: string | null
+  readonly contentHash: string | null
+  readonly rows: number | null
+  readonly reason: string | null
+  readonly startedAt: EpochMs
+  readonly endedAt: EpochMs | null
+}
+
+/** A model that was trained on a feature. */
+export interface FeatureUse {
+  readonly model: string
+  readonly group: string
+  readonly feature: string
+  readonly trainingSet: string
+  readonly usedAt: EpochMs
+}
+
+export type TrainingSetEnd = { readonly endedAt: EpochMs; readonly reason?: string } & (
+  | { readonly status: 'failed' }
+  | {
+      readonly status: 'finished'
+      readonly manifestPath: string
+      readonly contentHash: string
+      readonly rows: number
+    }
+)
+
 export interface Registry {
   /** Offset of the store's clock against this machine's, in ms; 0: it is this machine's. Moves forward only. */
   clockOffsetMs(): Promise<number>
@@ -176,6 +212,25 @@ export interface Registry {
   publishedRunIds(group: string): Promise<Set<string>>
   /** Notes that the ledger has everything up to this sequence number. */
   noteHealed(group: string, sequenceNumber: number): Promise<void>
+
+  /**
+   * Says who builds a training set. One that is there already stays as it is, unless it still is `instead`, whose workflow is
+   * gone: then the claim takes its place. Returns the set as it is now.
+   */
+  claimTrainingSet(
+    claim: Pick<TrainingSet, 'id' | 'name' | 'workflowId' | 'runId' | 'planPath' | 'startedAt'>,
+    instead?: TrainingSet,
+  ): Promise<TrainingSet>
+  /** What is finished stays so. */
+  endTrainingSet(id: string, end: TrainingSetEnd): Promise<void>
+  /** Forgets a set and that anybody used it. */
+  forgetTrainingSet(id: string): Promise<void>
+  trainingSet(id: string): Promise<TrainingSet | null>
+  /** Newest first. */
+  trainingSets(): Promise<TrainingSet[]>
+  recordUsage(uses: readonly FeatureUse[]): Promise<void>
+  /** Which models were trained on a group's features, by feature. */
+  usage(group: string): Promise<FeatureUse[]>
 
   close(): Promise<void>
 }

@@ -15,6 +15,7 @@ import { migrate } from './migrate.ts'
 import type { Registry } from './registry.ts'
 import { runMemory } from './runs.ts'
 import type { RegistryTables } from './tables.ts'
+import { trainingMemory } from './trainingSets.ts'
 
 /**
  * Opens a registry and migrates its tables; several processes may do so at once.
@@ -35,6 +36,7 @@ export async function openRegistry<Tables extends RegistryTables>(
     ...gateMemory(db),
     ...ledgerMemory(db),
     ...ledgerStateMemory(db),
+    ...trainingMemory(db),
     close: () => db.destroy(),
   })
 }

@@ -88,4 +88,25 @@ export interface RegistryTables {
     reason: string
     decided_at: IntegerColumn
   }
+  asof_training_sets: {
+    id: string
+    name: string
+    workflow_id: string
+    run_id: string
+    status: string
+    plan_path: string
+    manifest_path: string | null
+    content_hash: string | null
+    row_count: NullableIntegerColumn
+    reason: string | null
+    started_at: IntegerColumn
+    ended_at: NullableIntegerColumn
+  }
+  asof_feature_usage: {
+    model: string
+    group_id: string
+    feature: string
+    training_set: string
+    used_at: IntegerColumn
+  }
 }

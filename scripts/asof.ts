@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `asof` command line: parse, call, print. */
 import { Command, CommanderError, Option } from 'commander'
-import { readConfig, type Config } from '../worker/config.ts'
+import { readConfig } from '../worker/config.ts'
 import { apply } from './commands/apply.ts'
 import { backfill } from './commands/backfill.ts'
 import { check } from './commands/check.ts'
@@ -22,7 +22,9 @@ import { status } from './commands/status.ts'
 import { stop } from './commands/stop.ts'
 import { demo } from './demo/demo.ts'
 import { janitorAge } from '../workflows/names.ts'
-import { exitCodeOf, exitCodes, type Format } from './output.ts'
+import { outputOption, type Calling, type Given } from './options.ts'
+import { exitCodeOf, exitCodes } from './output.ts'
+import { addTrainCommands } from './trainCommands.ts'
 
 const program = new Command('asof')
   .description(
@@ -39,19 +41,10 @@ function command(nameAndArguments: string, description: string): Command {
   return program.command(nameAndArguments).description(description)
 }
 
-const format = () =>
-  new Option('-o, --output <format>', 'text, json or jsonl')
-    .choices(['text', 'json', 'jsonl'])
-    .default('text')
-
-interface Given {
-  output: Format
-}
-
 let code: number = exitCodes.done
-const calling =
-  <Arguments extends unknown[]>(run: (config: Config, ...given: Arguments) => Promise<void>) =>
-  async (...given: Arguments): Promise<void> => {
+const calling: Calling =
+  (run) =>
+  async (...given) => {
     try {
       await run(readConfig(process.env, process.cwd()), ...given)
     } catch (error) {
@@ -66,32 +59,32 @@ command('stop', 'stop what `asof dev` or `npm run demo -- --keep` started').acti
   calling((config) => stop(config)),
 )
 command('doctor', 'say what is there and what is missing')
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, { output }: Given) => doctor(config, output)))
 command('init [folder]', 'make a small working store of your own, with a test')
-  .addOption(format())
+  .addOption(outputOption())
   .action(
     calling((config, folder: string | undefined, { output }: Given) => init(config, folder ?? '.', output)),
   )
 command('check', 'for CI: do the definitions load, fit their data and mean what is committed')
   .option('--write', 'write what they mean, to be committed', false)
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, { write, output }: Given & { write: boolean }) => check(config, write, output)))
 command('plan', 'show what the definitions would change')
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, { output }: Given) => plan(config, output)))
 command('apply', 'register the definitions and make their tables')
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, { output }: Given) => apply(config, output)))
 command('retire <what>', 'say that a version of a feature group, or a service, is needed no more')
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, what: string, { output }: Given) => retire(config, what, output)))
 command('backfill <group>', 'compute, judge, publish and load the missing intervals of a range')
   .requiredOption('--from <instant>', 'exclusive start, such as 2001-01-08')
   .requiredOption('--to <instant>', 'inclusive end, such as 2001-07-01')
   .option('--rewrite', 'compute all intervals of the range again', false)
   .option('--detach', 'start it and do not wait', false)
-  .addOption(format())
+  .addOption(outputOption())
   .action(
     calling(
       (
@@ -102,7 +95,7 @@ command('backfill <group>', 'compute, judge, publish and load the missing interv
     ),
   )
 command('refresh <group>', 'compute what has come due, and read again what late events may have changed')
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, group: string, { output }: Given) => refresh(config, group, output)))
 command('resolve <workflow-id>', 'decide about a run that a gate holds')
   .addOption(
@@ -123,7 +116,7 @@ command('resolve <workflow-id>', 'decide about a run that a gate holds')
   )
 command('materialize <group>', 'load the newest published values into the online store')
   .option('--full', 'every entity, not only those touched since the last load', false)
-  .addOption(format())
+  .addOption(outputOption())
   .action(
     calling((config, group: string, { full, output }: Given & { full: boolean }) =>
       materialize(config, group, full, output),
@@ -131,39 +124,43 @@ command('materialize <group>', 'load the newest published values into the online
   )
 command('janitor [group]', 'end runs whose workflow is gone, and sweep what nothing refers to any more')
   .option('--older-than <age>', 'how old that must be, such as 6h', janitorAge)
-  .addOption(format())
+  .addOption(outputOption())
   .action(
     calling((config, group: string | undefined, { olderThan, output }: Given & { olderThan: string }) =>
       janitor(config, { ...(group === undefined ? {} : { group }), olderThan }, output),
     ),
   )
+addTrainCommands(
+  command('train', 'training sets: labels joined with what was served at their times'),
+  calling,
+)
 command('online', 'the online stores')
   .command('verify [group]')
   .description('compare every stored value of every online store with the published table')
-  .addOption(format())
+  .addOption(outputOption())
   .action(
     calling((config, group: string | undefined, { output }: Given) => onlineVerify(config, group, output)),
   )
 command('get <group> <entities...>', 'read online values, as the reader serves them')
-  .addOption(format())
+  .addOption(outputOption())
   .action(
     calling((config, group: string, entities: string[], { output }: Given) =>
       get(config, group, entities, output),
     ),
   )
 command('status', 'groups, what is published of them, and the newest runs')
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, { output }: Given) => status(config, output)))
 command('clock [instant]', "show the store's clock, or move a set one forward to an instant")
   .option('--forward <duration>', 'move it by so much, such as 1h')
-  .addOption(format())
+  .addOption(outputOption())
   .action(
     calling((config, to: string | undefined, { forward, output }: Given & { forward?: string }) =>
       clock(config, { to, forward, output }),
     ),
   )
 command('show <what>', 'a feature group with its table, a feature service, or a run with its gate reports')
-  .addOption(format())
+  .addOption(outputOption())
   .action(calling((config, what: string, { output }: Given) => show(config, what, output)))
 command('demo', 'the whole path on three million real flights')
   .option('--keep', 'leave the stack running', false)

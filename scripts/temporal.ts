@@ -1,8 +1,8 @@
 /** The command line's side of Temporal: a client, starts that join what runs already, and links into its UI. */
-import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client'
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
+import type { Workflow } from '@temporalio/common'
 import { loadClientConnectConfig } from '@temporalio/envconfig'
-import { ApplicationFailure } from '@temporalio/common'
-import { InputError, UnavailableError } from '../model/index.ts'
+import { UnavailableError } from '../model/index.ts'
 import type { Config } from '../worker/config.ts'
 import { clientDataConverter } from '../worker/payloadGuard.ts'
 import type { backfill } from '../workflows/backfill.ts'
@@ -11,7 +11,6 @@ import type { janitor } from '../workflows/janitor.ts'
 import type { materialize } from '../workflows/materialize.ts'
 import {
   backfillWorkflowId,
-  failureTypes,
   janitorWorkflowId,
   materializeWorkflowId,
   refreshWorkflowId,
@@ -37,58 +36,40 @@ export async function connectClient(config: Config, { temporal }: StackFile): Pr
   }
 }
 
+type Started<Type extends Workflow> = Promise<WorkflowHandle<Type>>
+
 /** A second request for the same backfill joins the first. */
-export function startBackfill(
+export const startBackfill = (
   client: Client,
   config: Config,
   input: BackfillInput,
   fingerprint: string,
-): Promise<WorkflowHandle<typeof backfill>> {
-  return client.workflow.start<typeof backfill>('backfill', {
-    taskQueue: config.taskQueue,
-    workflowId: backfillWorkflowId(input, fingerprint),
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    args: [input],
-  })
-}
+): Started<typeof backfill> =>
+  start(client, config, 'backfill', backfillWorkflowId(input, fingerprint), input)
 
-export function startRefresh(
-  client: Client,
-  config: Config,
-  input: RefreshInput,
-): Promise<WorkflowHandle<typeof refresh>> {
-  return client.workflow.start<typeof refresh>('refresh', {
-    taskQueue: config.taskQueue,
-    workflowId: refreshWorkflowId(input.group),
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    args: [input],
-  })
-}
+export const startRefresh = (client: Client, config: Config, input: RefreshInput): Started<typeof refresh> =>
+  start(client, config, 'refresh', refreshWorkflowId(input.group), input)
 
-export function startMaterialize(
+export const startMaterialize = (
   client: Client,
   config: Config,
   input: MaterializeInput,
-): Promise<WorkflowHandle<typeof materialize>> {
-  return client.workflow.start<typeof materialize>('materialize', {
-    taskQueue: config.taskQueue,
-    workflowId: materializeWorkflowId(input.group),
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    args: [input],
-  })
-}
+): Started<typeof materialize> =>
+  start(client, config, 'materialize', materializeWorkflowId(input.group), input)
 
-export function startJanitor(
+export const startJanitor = (client: Client, config: Config, input: JanitorInput): Started<typeof janitor> =>
+  start(client, config, 'janitor', janitorWorkflowId(input.group), input)
+
+/** Starts a workflow, or joins the one that runs under its id. */
+function start<Input, Result>(
   client: Client,
-  config: Config,
-  input: JanitorInput,
-): Promise<WorkflowHandle<typeof janitor>> {
-  return client.workflow.start<typeof janitor>('janitor', {
-    taskQueue: config.taskQueue,
-    workflowId: janitorWorkflowId(input.group),
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    args: [input],
-  })
+  { taskQueue }: Config,
+  type: string,
+  workflowId: string,
+  input: Input,
+): Started<(input: Input) => Promise<Result>> {
+  const options = { taskQueue, workflowId, workflowIdConflictPolicy: 'USE_EXISTING' } as const
+  return client.workflow.start<(input: Input) => Promise<Result>>(type, { ...options, args: [input] })
 }
 
 /** Where a run can be watched. */
@@ -102,20 +83,4 @@ export function startFormLink(config: Config, { temporal }: StackFile, workflowT
   if (temporal.uiUrl === null) return null
   const query = new URLSearchParams({ workflowType, taskQueue: config.taskQueue })
   return `${temporal.uiUrl}/namespaces/${config.temporalNamespace}/workflows/start-workflow?${query.toString()}`
-}
-
-const inputTypes: ReadonlySet<string | null | undefined> = new Set([failureTypes.input, failureTypes.payload])
-
-/** Waits for a workflow; its failure comes back as an error with the sentence that caused it. */
-export async function resultOf<T>(result: Promise<T>): Promise<T> {
-  try {
-    return await result
-  } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw error
-    const { cause } = error
-    const message = cause?.message ?? error.message
-    const isInput = cause instanceof ApplicationFailure && inputTypes.has(cause.type)
-    if (isInput) throw new InputError(message)
-    throw new Error(message, { cause: error })
-  }
 }

@@ -25,7 +25,7 @@ interface Room {
 
 const anything = [
   ...['model', 'features', 'workflows', 'activities', 'offline', 'iceberg', 'online', 'registry', 'quality'],
-  ...['reader', 'worker'],
+  ...['reader', 'client', 'worker'],
 ]
 
 const rooms: Readonly<Record<string, Room>> = {
@@ -56,6 +56,12 @@ const rooms: Readonly<Record<string, Room>> = {
     rooms: ['model', 'online'],
     reason: 'the reader serves without offline store, registry or Temporal',
   },
+  client: {
+    rooms: ['model', 'workflows', 'registry/canonicalJson.ts'],
+    packages: ['node', '@temporalio/client', '@temporalio/common'],
+    reason:
+      'applications import the client: it brings Temporal and the words along, and no store, worker or engine',
+  },
   worker: { rooms: anything.filter((room) => room !== 'worker'), reason: 'nobody imports the command line' },
   scripts: { rooms: anything, reason: 'the command line imports anything but tests and measurements' },
   bench: { rooms: [...anything, 'scripts', 'test'], reason: 'measurements may use anything' },
@@ -64,6 +70,9 @@ const rooms: Readonly<Record<string, Room>> = {
 
 /** Files of workflows that others may import values from: they import nothing, so they bring nothing along. */
 const sharedWorkflowFiles = ['workflows/names.ts', 'workflows/payloadLimit.ts']
+
+/** Rooms that know the workflows by their names and the contract, and never load them. */
+const takesTypes = ['activities', 'client']
 
 /** Every broken rule of a set of files, by path, in sentences. */
 function brokenRules(files: ReadonlyMap<string, string>): string[] {
@@ -97,8 +106,8 @@ function problemInside(
   }
   if (typeOnly) return null
   if (from === 'workflows') return problemOfModelValue(target, imports)
-  if (from === 'activities' && to === 'workflows' && !sharedWorkflowFiles.includes(target)) {
-    return `activities take types only from workflows (import type), and values from ${sharedWorkflowFiles.join(', ')}`
+  if (takesTypes.includes(from) && to === 'workflows' && !sharedWorkflowFiles.includes(target)) {
+    return `${from} takes types only from workflows (import type), and values from ${sharedWorkflowFiles.join(', ')}`
   }
   return null
 }
@@ -229,8 +238,11 @@ describe('the check itself', () => {
       "type R = import('../registry/registry.ts').Registry",
       /reader may import model, online only/,
     ],
-    ['activities/a.ts', "import { control } from '../workflows/steps.ts'", /activities take types only/],
+    ['activities/a.ts', "import { control } from '../workflows/steps.ts'", /activities takes types only/],
     ['activities/a.ts', "import { config } from '../worker/config.ts'", /activities may import/],
+    ['client/a.ts', "import { openRegistry } from '../registry/sql.ts'", /and no store, worker or engine/],
+    ['client/a.ts', "import { query } from '@duckdb/node-api'", /client may import node, @temporalio/],
+    ['client/a.ts', "import { refresh } from '../workflows/refresh.ts'", /client takes types only/],
     ['worker/a.ts', "import { demo } from '../scripts/demo.ts'", /worker may import/],
     ['scripts/a.ts', "import { oracle } from '../test/oracle.ts'", /anything but tests and measurements/],
     ['scripts/a.ts', "import { run } from '../bench/run.ts'", /anything but tests and measurements/],

@@ -37,12 +37,16 @@ const commonJs =
 async function hashCode(
   file: string,
   module: Readonly<Record<string, unknown>>,
-  { groups }: Definitions,
+  { groups, onDemand }: Definitions,
 ): Promise<void> {
+  const exportedAs = (definition: unknown) =>
+    Object.keys(module).find((name) => module[name] === definition) ?? null
   for (const group of groups.values()) {
     if (group.compute.kind !== 'map') continue
-    const exported = Object.keys(module).find((name) => module[name] === group) ?? null
-    group.compute.codeHash = await codeHash(file, exported)
+    group.compute.codeHash = await codeHash(file, exportedAs(group))
+  }
+  for (const definition of onDemand.values()) {
+    definition.codeHash = await codeHash(file, exportedAs(definition), definition.name)
   }
 }
 

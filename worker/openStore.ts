@@ -40,11 +40,12 @@ export async function openStore(config: Config): Promise<Store> {
     warehouse,
     now: () => clock.lastKnownNow(),
   })
-  const duckdb = await openDuckDb({
+  const duckdbOptions = {
     memoryLimit: config.duckdbMemoryLimit,
     threads: config.duckdbThreads,
     tempDirectory: join(config.home, 'spill'),
-  })
+  }
+  const duckdb = await openDuckDb(duckdbOptions)
   const onlineStores = config.onlineStores.map((one) => openOnlineStore(config, one))
   return {
     definitions,
@@ -55,6 +56,8 @@ export async function openStore(config: Config): Promise<Store> {
     onlineStores,
     now: () => clock.now(),
     store: config.store,
+    trainingFolder: `file://${join(config.home, 'training')}`,
+    openOrdered: () => openDuckDb({ ...duckdbOptions, keepsOrder: true }),
     environment: config.environment,
     baseFolder: config.baseFolder,
     clock,

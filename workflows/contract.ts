@@ -4,6 +4,7 @@
  * One object in, one object out, all references and counts: a run's plan is a file beside the table and Temporal
  * carries its path, so that ten years of hourly intervals fit into every payload. Instants are ISO strings in UTC.
  */
+import type { TrainingRequest } from '../model/training.ts'
 
 /** What a person types into the Temporal UI. */
 export interface BackfillInput {
@@ -122,8 +123,60 @@ export interface SweptGroup {
   /** Runs that were ended because their workflow was not open any more. */
   runs: number
   branches: number
+  /** Tags that had become older than they allow. */
+  tags: number
   snapshots: number
   files: number
+}
+
+/** What the janitor did among the training sets. */
+export interface SweptTraining {
+  /** Sets that are said to have failed because the workflow that built them was not open any more. */
+  failed: number
+  /** Unfinished sets of which the registry does not know, whose files were deleted. */
+  sets: number
+  /** Those and kept labels that no set refers to. */
+  files: number
+}
+
+/** What a person asks a training set for; any JSON object, which `planTraining` checks (`model/training.ts`). */
+export type TrainingInput = TrainingRequest
+
+export interface PlannedTraining {
+  /** `<name>_<hash of everything that its content depends on>` */
+  id: string
+  name: string
+  planPath: string
+  /** Where the set's own files are. */
+  folder: string
+  /** `building`: another workflow builds it already, the one that is named. */
+  state: 'mine' | 'building' | 'finished'
+  workflowId: string
+  labels: number
+  /** Ranges of labels that are built one by one, on any worker. */
+  parts: number
+  /** Columns of features, computed ones included. */
+  columns: number
+  groups: {
+    group: string
+    /** The role in which it is used, or the group's id. */
+    name: string
+    snapshotId: string | null
+    /** In the labels' range, due and never published. */
+    missingIntervals: number
+    /** Features that intervals of the range have as another definition computed them. */
+    mixedFeatures: string[]
+  }[]
+}
+
+export interface FinishedTraining {
+  id: string
+  rows: number
+  /** Of all values in their order; it does not depend on how files are written. */
+  contentHash: string
+  manifestPath: string
+  /** The share of labels that found a row, by group. */
+  groups: { name: string; group: string; matchRate: number | null }[]
 }
 
 export interface Activities {
@@ -167,6 +220,26 @@ export interface Activities {
   listGroups(input: { group?: string; olderThan: string }): Promise<string[]>
   /** Takes back the runs of a group whose workflow is not open any more; closes those that are published. */
   takeBackLostRuns(input: { group: string }): Promise<{ runs: number }>
-  /** Sweeps branches and files that belong to no open run and no published snapshot, and snapshots that nothing leads to. */
-  sweepTable(input: { group: string; olderThan: string }): Promise<Omit<SweptGroup, 'group' | 'runs'>>
+  /** Sweeps branches and files that belong to no open run and no published snapshot, expired tags, and snapshots that nothing leads to. */
+  sweepTable(input: { group: string; olderThan: string }): Promise<
+    Omit<SweptGroup, 'group' | 'runs' | 'tags'> & {
+      /** Not in histories from before tags were expired. */
+      tags?: number
+    }
+  >
+  /** Ends training sets whose workflow is not open any more; sweeps labels and parts that no set has any use for. */
+  sweepTraining(input: { olderThan: string }): Promise<SweptTraining>
+  /** Reads and keeps the labels, pins the tables, and claims the set that all of it names. */
+  planTraining(input: { request: TrainingInput; workflowId: string; runId: string }): Promise<PlannedTraining>
+  /** Joins one range of labels against all groups. A part that is there is not built again. */
+  buildTrainingPart(input: { planPath: string; part: number }): Promise<{ rows: number; matched: number[] }>
+  /** Writes the manifest and records the set. */
+  finishTraining(input: { planPath: string }): Promise<FinishedTraining>
+  /** Says that the set was not built. */
+  failTraining(input: { id: string; runId: string; reason: string }): Promise<void>
+  /** How far the set is that another workflow builds. */
+  trainingState(input: { id: string }): Promise<{
+    state: 'finished' | 'building' | 'nobody'
+    result: FinishedTraining | null
+  }>
 }

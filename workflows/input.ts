@@ -3,16 +3,24 @@
  * Only the shape is judged here; whether the group exists and the range is due is the first activity's to say.
  */
 import { ApplicationFailure } from '@temporalio/workflow'
-import type { BackfillInput, JanitorInput, MaterializeInput, RefreshInput } from './contract.ts'
+import type {
+  BackfillInput,
+  JanitorInput,
+  MaterializeInput,
+  RefreshInput,
+  TrainingInput,
+} from './contract.ts'
 import { failureTypes } from './names.ts'
 
 /** A search attribute of more than 2 KiB ends a workflow without a word of ours. */
 const longestText = 500
 
-type FieldType = 'string' | 'boolean'
+type FieldType = 'string' | 'boolean' | 'object' | 'array'
 
 const backfillExample = '{"group": "airport_delays_v1", "from": "2001-01-08", "to": "2001-07-01"}'
 const janitorExample = '{} or {"group": "airport_delays_v1", "olderThan": "1d"}'
+const trainingExample =
+  '{"name": "late_departure", "service": "delay_model_v1", "labels": {"path": "labels.parquet", "time": "date"}}'
 const materializeExample = '{"group": "airport_delays_v1"}'
 
 export function checkBackfillInput(input: unknown): BackfillInput {
@@ -34,6 +42,26 @@ export function checkMaterializeInput(input: unknown): MaterializeInput {
 export function checkJanitorInput(input: unknown): JanitorInput {
   checkFields(input, { group: 'string', olderThan: 'string' }, [], 'janitor', janitorExample)
   return input as JanitorInput
+}
+
+/** The shape alone; what it says is the first activity's to judge. */
+export function checkTrainingInput(input: unknown): TrainingInput {
+  const fields: Record<string, FieldType> = {
+    ...fieldsOf('string', 'name', 'service', 'asOf', 'format', 'output', 'model'),
+    ...fieldsOf(
+      'boolean',
+      'knowledgeCutoff',
+      'strict',
+      'allowMixed',
+      'fullNames',
+      'eventTimestamps',
+      'unmatched',
+    ),
+    ...fieldsOf('object', 'labels', 'snapshots'),
+    ...fieldsOf('array', 'features'),
+  }
+  checkFields(input, fields, ['name', 'labels'], 'buildTrainingSet', trainingExample)
+  return input as TrainingInput
 }
 
 function checkFields(
@@ -62,9 +90,16 @@ function checkFields(
       refuse(
         `${JSON.stringify(name)} is not a field of the input; those are ${Object.keys(fields).join(', ')}.`,
       )
-    if (value !== undefined && typeof value !== type)
+    if (value !== undefined && typeOf(value) !== type)
       refuse(`${JSON.stringify(name)} is ${JSON.stringify(value)}, not a ${type}.`)
     if (typeof value === 'string' && value.length > longestText)
       refuse(`${JSON.stringify(name)} has ${value.length} characters, more than ${longestText}.`)
   }
+}
+
+const fieldsOf = (type: FieldType, ...names: string[]): Record<string, FieldType> =>
+  Object.fromEntries(names.map((name) => [name, type]))
+
+function typeOf(value: unknown): string {
+  return Array.isArray(value) ? 'array' : typeof value
 }

@@ -11,7 +11,7 @@ export const searchAttributes = {
   status: { name: 'AsofStatus', type: 'KEYWORD' },
 } as const
 
-export const updateNames = { resolveGate: 'resolveGate' } as const
+export const updateNames = { resolveGate: 'resolveGate', plan: 'plan' } as const
 export const queryNames = { progress: 'progress' } as const
 
 /** Failure types of activities that a workflow acts on. All of them are decided by a person or by starting again. */
@@ -57,6 +57,11 @@ export function materializeWorkflowId(group: string): string {
 /** One janitor at a time for a group, and one for all of them; they may run beside each other. */
 export function janitorWorkflowId(group?: string): string {
   return group === undefined ? 'janitor' : `janitor/${group}`
+}
+
+/** The id under which a training set is built: a second request of the same words joins the first. */
+export function trainingWorkflowId(name: string, requestHash: string): string {
+  return `training/${name}/${requestHash.slice(0, 16)}`
 }
 
 /** How old what nothing refers to must be before the janitor deletes it: no commit takes that long. */

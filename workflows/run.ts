@@ -4,15 +4,9 @@
  * Nothing that is not judged is ever visible: until `publishRun` moves `main`, all that the run made lies on a branch
  * of its own and under a prefix of its own, and `abandonRun` takes it back.
  */
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  CancellationScope,
-  ContinueAsNew,
-  isCancellation,
-  workflowInfo,
-} from '@temporalio/workflow'
+import { CancellationScope, ContinueAsNew, isCancellation, workflowInfo } from '@temporalio/workflow'
 import type { Judgement, Override, PlannedRun, PublishedRun, StagedRun } from './contract.ts'
+import { asWorkflowFailure, failureTypeOf, messageOf } from './failure.ts'
 import { failureTypes } from './names.ts'
 import { planned, show, type RunProgress } from './progress.ts'
 import type { GateDecision } from './resolveGate.ts'
@@ -232,27 +226,4 @@ function resultOf(plan: PlannedRun, progress: RunProgress, outcome: RunResult['o
     ...{ outcome, runId, group, intervals, alreadyPublished, reread, rows, vanished },
     ...{ snapshotId: null, entities: null },
   }
-}
-
-function failureTypeOf(error: unknown): string | null | undefined {
-  return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure
-    ? error.cause.type
-    : null
-}
-
-function messageOf(error: unknown): string {
-  if (isCancellation(error)) return 'cancelled'
-  if (error instanceof ActivityFailure && error.cause !== undefined) return messageOf(error.cause)
-  return error instanceof Error ? error.message : String(error)
-}
-
-/** The Temporal UI shows a workflow's own failure first: put the activity's sentence there. */
-function asWorkflowFailure(error: unknown): unknown {
-  if (isCancellation(error) || !(error instanceof ActivityFailure)) return error
-  return ApplicationFailure.create({
-    message: messageOf(error),
-    type: failureTypeOf(error) ?? 'ActivityFailure',
-    nonRetryable: true,
-    cause: error,
-  })
 }

@@ -18,6 +18,9 @@ export const control = proxyActivities<
     | 'parkRun'
     | 'listGroups'
     | 'takeBackLostRuns'
+    | 'finishTraining'
+    | 'failTraining'
+    | 'trainingState'
   >
 >({
   startToCloseTimeout: '10 minutes',
@@ -31,7 +34,12 @@ export const control = proxyActivities<
 })
 
 /** Long steps over rows. They heartbeat, so that a worker that died is noticed within a minute. */
-export const compute = proxyActivities<Pick<Activities, 'computeChunk' | 'judgeRun' | 'sweepTable'>>({
+export const compute = proxyActivities<
+  Pick<
+    Activities,
+    'computeChunk' | 'judgeRun' | 'sweepTable' | 'sweepTraining' | 'planTraining' | 'buildTrainingPart'
+  >
+>({
   startToCloseTimeout: '6 hours',
   heartbeatTimeout: '1 minute',
   retry: {

@@ -1,25 +1,32 @@
 /** `asof janitor`: sweeps what lost runs and dead commits left behind. */
+import { resultOf } from '../../client/index.ts'
 import type { Config } from '../../worker/config.ts'
-import type { JanitorInput } from '../../workflows/contract.ts'
+import type { JanitorInput, SweptTraining } from '../../workflows/contract.ts'
 import { print, table, type Format } from '../output.ts'
 import { requireStack } from '../stack.ts'
-import { connectClient, resultOf, startJanitor } from '../temporal.ts'
+import { connectClient, startJanitor } from '../temporal.ts'
 
 export async function janitor(config: Config, input: JanitorInput, format: Format): Promise<void> {
   const client = await connectClient(config, requireStack(config.home))
   try {
     const handle = await startJanitor(client, config, input)
     const swept = await resultOf(handle.result())
-    const rows = swept.groups.map(({ group, runs, branches, snapshots, files }) => [
+    const rows = swept.groups.map(({ group, runs, branches, tags, snapshots, files }) => [
       group,
-      ...[runs, branches, snapshots, files].map(String),
+      ...[runs, branches, tags, snapshots, files].map(String),
     ])
-    print(
-      format,
-      swept,
-      table(['group', 'runs ended', 'branches dropped', 'snapshots removed', 'files deleted'], rows),
-    )
+    const header = [
+      ...['group', 'runs ended', 'branches dropped', 'tags expired'],
+      ...['snapshots removed', 'files deleted'],
+    ]
+    print(format, swept, [table(header, rows), ...trainingLine(swept.training)].join('\n'))
   } finally {
     await client.connection.close()
   }
+}
+
+function trainingLine(training: SweptTraining | null): string[] {
+  if (training === null) return []
+  const { failed, sets, files } = training
+  return [`training sets: ${failed} ended as failed, ${sets} unfinished swept, ${files} files deleted`]
 }

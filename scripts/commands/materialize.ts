@@ -1,8 +1,9 @@
 /** `asof materialize`: loads the newest published values into the online store. */
+import { resultOf } from '../../client/index.ts'
 import type { Config } from '../../worker/config.ts'
 import { print, say, type Format } from '../output.ts'
 import { requireStack } from '../stack.ts'
-import { connectClient, resultOf, startMaterialize } from '../temporal.ts'
+import { connectClient, startMaterialize } from '../temporal.ts'
 
 export async function materialize(
   config: Config,

@@ -1,6 +1,6 @@
 /** `asof show`: a feature group with its table, a feature service with its features, or a run with its gate reports. */
 import { formatInstant, InputError } from '../../model/index.ts'
-import { featuresOfService, lineageOf, type Lineage } from '../../registry/index.ts'
+import { lineageOf, serviceColumns, type FeatureUse, type Lineage } from '../../registry/index.ts'
 import type { Config } from '../../worker/config.ts'
 import { databasePath, warehousePath, type Store } from '../../worker/openStore.ts'
 import { bold, print, table, type Format } from '../output.ts'
@@ -27,21 +27,25 @@ async function showService({ registry }: Store, name: string): Promise<Shown | n
   const service = (await registry.services()).find((one) => one.name === name)
   if (service === undefined) return null
   const owners = new Map((await registry.groups()).map((group) => [group.id, lineageOf(group, [])]))
-  const features = featuresOfService(service.definition).map((feature) => {
-    const [group = '', featureName = ''] = feature.split('.')
+  const features = serviceColumns(service.definition).map(({ name: column, from }) => {
+    if (from.kind === 'on_demand') {
+      const { onDemand, type } = from
+      return { column, group: null, feature: null, onDemand, type, owner: '', sources: [] }
+    }
+    const { group, feature } = from
     const lineage = owners.get(group)
-    const found = lineage?.features.find((one) => one.name === featureName)
+    const type = lineage?.features.find((one) => one.name === feature)?.type ?? ''
     const sources = lineage?.sources.map((source) => source.name) ?? []
-    return { group, feature: featureName, type: found?.type ?? '', owner: lineage?.owner ?? '', sources }
+    return { column, group, feature, onDemand: null, type, owner: lineage?.owner ?? '', sources }
   })
-  const rows = features.map(({ group, feature, type, owner, sources }) => [
-    group,
-    feature,
+  const rows = features.map(({ column, group, feature, onDemand, type, owner, sources }) => [
+    column,
+    onDemand === null ? `${group}.${feature}` : `on demand: ${onDemand}`,
     type,
     owner,
     sources.join(', '),
   ])
-  const text = `${bold(name)}\n${table(['group', 'feature', 'type', 'owner', 'sources'], rows)}`
+  const text = `${bold(name)}\n${table(['column', 'from', 'type', 'owner', 'sources'], rows)}`
   return { data: { service: name, features }, text }
 }
 
@@ -51,6 +55,10 @@ function hindsightSentence({ sources }: Lineage): string {
     ? 'history sees only what had arrived when it was due'
     : `history may have hindsight: ${silent.join(', ')} ${silent.length === 1 ? 'names' : 'name'} no arrival column`
 }
+
+/** Models that were trained on a feature; a set is named by none unless its request says for whom it is. */
+const modelsOf = (usage: readonly FeatureUse[], name: string): string =>
+  [...new Set(usage.filter(({ feature }) => feature === name).map(({ model }) => model))].join(', ')
 
 /** Everything that an Iceberg engine needs to open the table, and what stands in it. */
 async function showGroup(config: Config, store: Store, id: string): Promise<Shown | null> {
@@ -66,9 +74,11 @@ async function showGroup(config: Config, store: Store, id: string): Promise<Show
     summary,
   }))
   const lineage = lineageOf(registered, await store.registry.services())
+  const usage = await store.registry.usage(id)
   const data = {
     group: registered,
     lineage,
+    usage: usage.map(({ usedAt, ...use }) => ({ ...use, usedAt: formatInstant(usedAt) })),
     published: await store.registry.ledgerSummary(id),
     catalog: {
       type: 'sql',
@@ -84,12 +94,13 @@ async function showGroup(config: Config, store: Store, id: string): Promise<Show
     hindsightSentence(lineage),
     '',
     table(
-      ['feature', 'type', 'fingerprint', 'services'],
+      ['feature', 'type', 'fingerprint', 'services', 'models'],
       lineage.features.map(({ name, type, fingerprint, services }) => [
         name,
         type,
         fingerprint.slice(0, 12),
         services.join(', '),
+        modelsOf(usage, name),
       ]),
     ),
     '',

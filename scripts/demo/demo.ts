@@ -7,7 +7,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client } from '@temporalio/client'
-import { applyRegistration, planRegistration } from '../../activities/index.ts'
+import { applyRegistration, finishedSet, planRegistration } from '../../activities/index.ts'
+import { resultOf, startTrainingSet } from '../../client/index.ts'
 import { InputError, type FeatureGroup } from '../../model/index.ts'
 import { readConfig, type Config } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
@@ -20,10 +21,11 @@ import { planText } from '../commands/plan.ts'
 import { violationTable } from '../commands/showRun.ts'
 import { bold, dim, say } from '../output.ts'
 import { readStack, startStack, stopStack, type StackFile } from '../stack.ts'
-import { connectClient, resultOf, startBackfill, startFormLink, workflowLink } from '../temporal.ts'
+import { connectClient, startBackfill, startFormLink, workflowLink } from '../temporal.ts'
 import { compareServed, servedFingerprint, tableFingerprint } from './evidence.ts'
 import { flightsFolder, layOutFlights, restoreDay, ruinDay } from './flights.ts'
 import { Story } from './story.ts'
+import { labelCount, trainingEvidence, trainingRequest } from './training.ts'
 
 const demoClock = '2001-07-01T01:00:00Z'
 const firstWholeWeek = '2001-01-08'
@@ -111,6 +113,10 @@ async function tellAll(scene: Scene): Promise<void> {
   if (first !== undefined) {
     await story.tell('A bad batch cannot get out', () => refuseBadBatch(scene, first))
   }
+  const routes = groups[1]
+  if (routes !== undefined) {
+    await story.tell('A training set: will this flight leave late?', () => trainOnFlights(scene, routes))
+  }
   await story.tell('Every served value against its newest published row', async () => {
     for (const group of groups) {
       const found = await compareServed(store, group, stack.reader.url)
@@ -190,8 +196,33 @@ async function refuseBadBatch(scene: Scene, group: FeatureGroup): Promise<void> 
   const after = await tableFingerprint(store, group.id)
   const leftovers = await runFiles(store, group.id, run.runId)
   story.claim(
-    after.refs.join() === 'main' && leftovers === 0 && after.hash === before.hash,
+    after.refs.join() === before.refs.join() && leftovers === 0 && after.hash === before.hash,
     'the run is aborted: its branch and its files are gone, the table is as it was',
+  )
+}
+
+/** The labels are half a million flights; a leaky join beside it shows what the set must not show. */
+async function trainOnFlights(scene: Scene, routes: FeatureGroup): Promise<void> {
+  const { story, config, store, stack, client } = scene
+  const { plan, jobId, result } = await startTrainingSet(client, config, trainingRequest)
+  const link = workflowLink(config, stack, jobId)
+  if (link !== null) say(dim(`   ${link}`))
+  say(`   ${plan.id}: ${plan.labels} labels, ${plan.columns} features, ${plan.parts} parts`)
+  const set = await result()
+  const { manifest } = await finishedSet(store, set.id)
+  const evidence = await trainingEvidence(store, manifest.files, routes)
+  story.claim(
+    set.rows === labelCount && evidence.labels === labelCount,
+    `${set.rows} labels have come back, each once (${set.groups.map(({ name, matchRate }) => `${((matchRate ?? 0) * 100).toFixed(1)} % found ${name}`).join(', ')})`,
+  )
+  story.claim(
+    evidence.fromTheFuture === 0,
+    'no label sees its own flight: every row it was joined with was complete a quarter of an hour before it, or earlier',
+  )
+  const [honest, leaky] = [evidence.served, evidence.leaky].map((one) => one.toFixed(3))
+  story.claim(
+    Math.abs(evidence.leaky) > Math.abs(evidence.served),
+    `being late goes with the route's punctuality by ${honest} as it was served, and by ${leaky} in a join that lets flights see their own day: a model would be trained on what it is never given`,
   )
 }
 

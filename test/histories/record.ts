@@ -87,6 +87,11 @@ try {
   await parked.result()
   await keep('parked-overridden', parked)
   await record('janitor', 'janitor', { olderThan: '0s' })
+  const label = { at: '2024-01-03T12:00:00Z', country: 'at', shop: 1 }
+  const set = { name: 'recorded', service: 'shop_model_v1', labels: { rows: [label], time: 'at' } }
+  await record('training-built', 'buildTrainingSet', set)
+  await record('training-refused', 'buildTrainingSet', { ...set, service: 'no_model_v1' })
+  await record('janitor-training', 'janitor', { olderThan: '0s' })
 } finally {
   await running.stop()
   await temporal.teardown()

@@ -16,7 +16,7 @@ import { rewriteOutside } from '../../iceberg/duckdb/rewrite.ts'
 import { bucketSql } from '../../iceberg/duckdb/transformSql.ts'
 import { writeDataFiles } from '../../iceberg/duckdb/writer.ts'
 import { localFileIO } from '../../iceberg/fileio/local.ts'
-import type { Filter } from '../../iceberg/mightMatch.ts'
+import { fileMightMatch, type Filter } from '../../iceberg/mightMatch.ts'
 import { planScan } from '../../iceberg/scan.ts'
 import { icebergSchema } from '../../iceberg/schema.ts'
 import { encodeBound, InvalidInput, type SingleValue } from '../../iceberg/singleValue.ts'
@@ -164,6 +164,26 @@ test.each<[PrimitiveType, fc.Arbitrary<SingleValue>]>([
       (each, index) => applyTransform(transform, type, each) !== theirs[index],
     )
     expect(differing === -1 ? null : sent[differing], transform).toBeNull()
+  }
+})
+
+test('one filter judges files of several specs, each by its own', () => {
+  const schema = schemaOf('string')
+  const unknown = { valueCounts: new Map(), nullValueCounts: new Map(), nanValueCounts: new Map() }
+  const bounds = { columnSizes: new Map(), lowerBounds: new Map(), upperBounds: new Map() }
+  const sizes = { filePath: 'f', recordCount: 1n, fileSizeInBytes: 1n }
+  for (const value of keys.string) {
+    const filter: Filter = { column: 'key', op: 'in', value: [value] }
+    for (const buckets of [4, 7]) {
+      const transform = `bucket[${buckets}]`
+      const field = { 'source-id': 2, 'field-id': 1001, name: 'key_bucket', transform }
+      const mightMatch = Array.from({ length: buckets }, (_, number) => {
+        const file = { ...sizes, ...unknown, ...bounds, specId: 0, partition: { key_bucket: number } }
+        return fileMightMatch(file, { 'spec-id': 0, fields: [field] }, schema, filter)
+      })
+      const number = applyTransform(transform, 'string', value)
+      expect(mightMatch.flatMap((might, at) => (might ? [at] : []))).toEqual([number])
+    }
   }
 })
 

@@ -86,7 +86,8 @@ export interface PyIceberg {
   close(): Promise<void>
 }
 
-function pythonPath(): string {
+/** A Python that has PyIceberg and PyArrow. */
+export function pythonPath(): string {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
   const path = process.env['ASOF_PYICEBERG_PYTHON'] ?? join(cache, 'asof/pyiceberg-0.12.0/bin/python')
   if (existsSync(path)) return path

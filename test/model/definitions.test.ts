@@ -44,6 +44,11 @@ describe('feature groups', () => {
   test('a good one has its id, its defaults and its features', () => {
     const group = featureGroup(good)
     expect(group).toMatchObject({ id: 'shop_orders_v1', availableAfter: '0s', ttl: null, online: true })
+    expect(group.buckets).toBeNull()
+    expect(featureGroup({ ...good, buckets: { key: 'shop', count: 4 } }).buckets).toEqual({
+      key: 'shop',
+      count: 4,
+    })
     expect(group.pick('orders_1h')).toEqual({ group, features: ['orders_1h'] })
   })
 
@@ -72,6 +77,25 @@ describe('feature groups', () => {
       { features: { far: count({ over: '31d' }) } },
       /feature far.*keeps events \(30d\)/,
     ],
+    [
+      'buckets of what is no key',
+      { buckets: { key: 'orders_1h', count: 4 } },
+      /buckets: orders_1h is no key of entity shop, which has shop\. Take one of them/,
+    ],
+    ['one bucket', { buckets: { key: 'shop', count: 1 } }, /buckets\.count: .*2 or more \(given: 1\)/],
+    ['too many buckets', { buckets: { key: 'shop', count: 1025 } }, /buckets\.count: .*at most 1024.*1025/],
+    [
+      'half a bucket',
+      { buckets: { key: 'shop', count: 2.5 } },
+      /buckets\.count: must be a whole number.*2\.5/,
+    ],
+    ['buckets of nothing', { buckets: { count: 4 } }, /buckets\.key/],
+    [
+      'a feature called as the buckets are',
+      { buckets: { key: 'shop', count: 4 }, features: { shop_bucket: count({ over: '1h' }) } },
+      /shop_bucket is what the table's buckets of shop are called/,
+    ],
+    ['an unknown field of buckets', { buckets: { key: 'shop', count: 4, on: 'day' } }, /buckets: .*on/],
     ['a share above one', { gates: [nullRate('mean_price_1d', { max: 2 })] }, /max 2 is not a share/],
     ['a range upside down', { gates: [inRange('mean_price_1d', 5, 1)] }, /min 5 is not below max 1/],
     ['half an interval of history', { gates: [rowCount({ min: 0, max: 2, last: 1.5 })] }, /last 1.5/],

@@ -4,11 +4,13 @@
 import {
   count,
   entity,
+  feature,
   featureGroup,
   gt,
   inRange,
   lastK,
   mean,
+  onDemand,
   parquet,
   quantile,
   topK,
@@ -26,6 +28,8 @@ const good = {
   every: '1h',
   features,
 } as const
+
+const made = { name: 'basket', features: { dear: feature('boolean'), cheap: feature('boolean') } } as const
 
 const orders = windows('orders', ['1h', '1d'], (over) => count({ over }))
 
@@ -62,9 +66,30 @@ export const refused = [
   () => windows('orders', ['24'], (over) => count({ over })),
   // @ts-expect-error a gate needs a feature of its group, and this line makes orders_1h and orders_1d only
   () => featureGroup({ ...good, features: { ...orders }, gates: [inRange('orders_7d', 0, 1)] }),
+  // @ts-expect-error buckets say how many they are
+  () => featureGroup({ ...good, buckets: { key: 'shop' } }),
+  // @ts-expect-error and of one key
+  () => featureGroup({ ...good, buckets: { key: ['shop'], count: 4 } }),
+  // @ts-expect-error a group in a role has the features that it has
+  () => featureGroup(good).as('other', { shop: 'other_shop' }).pick('nobody'),
+  // @ts-expect-error a function on demand makes nothing that it does not declare
+  () => onDemand({ ...made, compute: () => ({ nobody: 1 }) }),
+  // @ts-expect-error nor beside what it declares
+  () => onDemand({ ...made, compute: () => ({ dear: true, nobody: 1 }) }),
+  // @ts-expect-error nor in one of its branches
+  () => onDemand({ ...made, compute: ({ at }) => (at > 0 ? { dear: true } : { cheap: true, nobody: 1 }) }),
+  // @ts-expect-error nor makes it later, for a vector does not wait
+  () => onDemand({ ...made, compute: () => Promise.resolve({ dear: true }) }),
+  // @ts-expect-error a request value has one of the scalar types
+  () => onDemand({ ...made, request: { price: 'list<float64>' }, compute: () => ({ dear: true }) }),
+  // @ts-expect-error a feature that is read comes with its group
+  () => onDemand({ ...made, reads: ['orders_1h'], compute: () => ({ dear: true }) }),
 ]
 
-/** What the last of them says, said rightly. */
+/** What some of them say, said rightly. */
 export const allowed = [
+  () => featureGroup(good).as('other', { shop: 'other_shop' }).pick('orders_1h'),
+  () => onDemand({ ...made, compute: ({ at }) => (at > 0 ? { dear: true } : {}) }),
+  () => onDemand({ ...made, compute: (): Readonly<Record<string, unknown>> => ({ dear: true }) }),
   () => featureGroup({ ...good, features: { ...orders }, gates: [inRange('orders_1d', 0, 1)] }),
 ]

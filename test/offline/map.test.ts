@@ -180,7 +180,7 @@ describe('what a function sees', () => {
     [
       'returns another field',
       () => ({ outt: 1 }),
-      /returned outt, which is no feature of the group. It has out/,
+      /returned outt, which is no feature of the definition. It has out/,
     ],
     [
       'returns a promise',

@@ -11,7 +11,7 @@ import {
   type MapInput,
 } from '../../model/index.ts'
 import { bindGroup, bindSources, checkPurity, query } from '../../offline/index.ts'
-import { comparePasses } from '../../offline/purity.ts'
+import { compareWindows } from '../../offline/purity.ts'
 import { randomFrom, type Random } from './random.ts'
 import { filesOf, inputError, workbench } from './workbench.ts'
 
@@ -44,7 +44,7 @@ function windows(): MapInput[] {
 function verdict(map: MapFunction): string | null {
   const bound = { group: groupOf(map), keys: [], features: [{ name: 'out', type: 'string' as const }] }
   try {
-    comparePasses(bound, windows())
+    compareWindows(bound, windows())
     return null
   } catch (error) {
     if (error instanceof InputError) return error.message

@@ -7,12 +7,14 @@ import {
   env,
   feature,
   featureGroup,
+  featureService,
   gt,
   histogram,
   mapGroup,
   mean,
   notEmpty,
   nullRate,
+  onDemand,
   parquet,
   quantile,
   queryGroup,
@@ -20,14 +22,18 @@ import {
   type AggregateFeature,
   type BoundGroup,
   type FeatureGroup,
+  type FeatureService,
 } from '../../model/index.ts'
 import { changeKinds } from '../../registry/changes.ts'
-import { registrationOf } from '../../registry/definition.ts'
+import type { Json } from '../../registry/canonicalJson.ts'
+import { registrationOf, serviceJson } from '../../registry/definition.ts'
 import { describeChange, type ChangeVerdict } from '../../registry/describeChange.ts'
-import { describeService } from '../../registry/describeService.ts'
+import { describeService, featuresNeededBy } from '../../registry/describeService.ts'
 import { duplicateFeatures } from '../../registry/duplicates.ts'
 import { featureFingerprints } from '../../registry/fingerprint.ts'
+import { onDemandHash } from '../../registry/onDemandMeaning.ts'
 import type { RegisteredGroup } from '../../registry/registry.ts'
+import { serviceColumns } from '../../registry/serviceColumns.ts'
 
 const source = { name: 'flights', path: env('FLIGHTS'), timestamp: 'date', timeZone: 'UTC' } as const
 const features = {
@@ -121,6 +127,11 @@ const groupChanges: Record<string, [Partial<Definition> & object, ChangeVerdict,
     'breaking',
     /^allowPartialWindows was/,
   ],
+  'group.buckets': [
+    { buckets: { key: 'origin', count: 4 } } as object,
+    'breaking',
+    /^buckets was added: \{"count":4,"key":"origin"\}/,
+  ],
   'gate added': [
     { gates: [...definition.gates, notEmpty()] as never },
     'cosmetic',
@@ -194,7 +205,7 @@ describe('a change of an aggregate group', () => {
     })
   }
 
-  const alwaysBreaking = ['entity.keys', 'group.every', 'feature removed']
+  const alwaysBreaking = ['entity.keys', 'group.every', 'group.buckets', 'feature removed']
   for (const [what, [changes, verdict]] of Object.entries(groupChanges)) {
     const expected = verdict !== 'breaking' || alwaysBreaking.includes(what) ? verdict : 'fix'
     test(`${what}, said to be a fix: ${expected}`, () => {
@@ -202,6 +213,30 @@ describe('a change of an aggregate group', () => {
       expect(change.verdict).toBe(expected)
     })
   }
+
+  test('a table is made once: other buckets are another version', () => {
+    const bucketed = (key: string, count: number) =>
+      featureGroup({
+        ...definition,
+        entity: entity({ name: 'route', keys: { origin: 'string', destination: 'string' } }),
+        ...(count === 0 ? {} : { buckets: { key, count } }),
+      })
+    for (const [after, sentence] of [
+      [bucketed('origin', 8), /^buckets\.count was 4 and is 8 now/],
+      [bucketed('destination', 4), /^buckets\.key was "origin" and is "destination" now/],
+      [bucketed('origin', 0), /^buckets was removed \(it was \{"count":4,"key":"origin"\}\)/],
+    ] as const) {
+      const { verdict, sentences } = changeOf(bucketed('origin', 4), after)
+      expect([verdict, ...sentences]).toEqual([
+        'breaking',
+        expect.stringMatching(sentence),
+        'delays_v1 has published results that this would change. Define it as version 2; delays_v1 stays as it is.',
+      ])
+    }
+    expect(changeOf(bucketed('origin', 4), bucketed('origin', 4)).verdict).toBe('unchanged')
+    // What was registered before there were buckets says nothing of them.
+    expect(registeredOf(featureGroup(definition)).definition).not.toHaveProperty('buckets')
+  })
 
   test('a reason covers its own feature, once', () => {
     const over = (fix?: string) => count({ over: '25h', fix })
@@ -291,6 +326,172 @@ describe('a change of a service', () => {
   ] as const)('%j to %j: %s', (before, after, verdict) => {
     expect(describeService('m', before, after).verdict).toBe(verdict)
   })
+
+  const group = featureGroup(definition)
+  const far = group.as('far', { origin: 'destination' })
+  const slack = (changes: object = {}, codeHash = 'c0') => ({
+    ...onDemand({
+      ...{ name: 'slack', request: { distance: 'int64' } },
+      reads: [group.pick('mean_delay', 'median'), far.pick('mean_delay')],
+      features: { slack: feature('float64'), is_long: feature('boolean') },
+      compute: () => ({}),
+      ...changes,
+    }),
+    codeHash,
+  })
+  const second = onDemand({
+    ...{ name: 'second', request: { wind: 'float64' }, features: { gust: feature('float64') } },
+    compute: () => ({}),
+  })
+  type Given = Partial<Parameters<typeof featureService>[0]>
+  const base: Given = { features: [group.pick('median'), far.pick('mean_delay')], onDemand: [slack()] }
+  /** As it comes back from the registry: through JSON. */
+  const kept = (given: Given = {}) =>
+    JSON.parse(
+      JSON.stringify(serviceJson(featureService({ name: 'm', ...base, ...given } as FeatureService))),
+    ) as Json
+
+  test.each<[string, Given, ChangeVerdict, RegExp | null]>([
+    ['nothing', {}, 'unchanged', null],
+    [
+      'a key that is named as it is called anyway',
+      { features: [group.pick('median'), group.as('far', { origin: 'destination' }).pick('mean_delay')] },
+      'unchanged',
+      null,
+    ],
+    [
+      'a stored feature more',
+      { features: [...(base.features ?? []), far.pick('median')] },
+      'additive',
+      /^delays_v1\.median as far \(origin from destination\) added at the end\.$/,
+    ],
+    [
+      'on-demand features more',
+      { onDemand: [slack(), second] },
+      'additive',
+      /^on-demand features second added at the end\. Requests bring wind \(float64\) for them\.$/,
+    ],
+    [
+      'on-demand features before',
+      { onDemand: [second, slack()] },
+      'breaking',
+      /had the on-demand features slack and has second, slack now.*another name/,
+    ],
+    [
+      'no on-demand features',
+      { onDemand: [] },
+      'breaking',
+      /had the on-demand features slack and has nothing now/,
+    ],
+    [
+      'another role',
+      { features: [group.pick('median'), group.as('away', { origin: 'destination' }).pick('mean_delay')] },
+      'breaking',
+      /had delays_v1\.median, delays_v1\.mean_delay as far \(origin from destination\) and has delays_v1\.median, delays_v1\.mean_delay as away/,
+    ],
+    [
+      'other keys',
+      {
+        features: [group.pick('median'), group.as('far', {}).pick('mean_delay')],
+        onDemand: [slack({ reads: [] })],
+      },
+      'breaking',
+      /as far \(origin from origin\) now/,
+    ],
+    [
+      'no role',
+      { features: [group.pick('median', 'mean_delay')] },
+      'breaking',
+      /and has delays_v1\.median, delays_v1\.mean_delay now/,
+    ],
+    [
+      'the code',
+      { onDemand: [slack({}, 'c1')] },
+      'breaking',
+      /feature service m: on-demand features slack changed \(the code of the function, or what it imports, is another\): .*Give the service another name/,
+    ],
+    [
+      'the request',
+      { onDemand: [slack({ request: { distance: 'float64' } })] },
+      'breaking',
+      /request was \{"distance":"int64"\} and is \{"distance":"float64"\} now/,
+    ],
+    [
+      'what is read',
+      { onDemand: [slack({ reads: [group.pick('median')] })] },
+      'breaking',
+      /reads was \[.*\] and is \["delays_v1\.median"\] now/,
+    ],
+    [
+      'the order of what is read',
+      { onDemand: [slack({ reads: [far.pick('mean_delay'), group.pick('median', 'mean_delay')] })] },
+      'cosmetic',
+      /on-demand features/,
+    ],
+    [
+      'what is made',
+      { onDemand: [slack({ features: { slack: feature('float32'), is_long: feature('boolean') } })] },
+      'breaking',
+      /features was \[\["slack","float64"\],\["is_long","boolean"\]\] and is \[\["slack","float32"\]/,
+    ],
+    [
+      'the order of what is made',
+      { onDemand: [slack({ features: { is_long: feature('boolean'), slack: feature('float64') } })] },
+      'breaking',
+      /features was/,
+    ],
+    [
+      'prose and defaults of what is made',
+      {
+        onDemand: [
+          slack({
+            description: 'x',
+            features: { slack: feature('float64', { default: 0 }), is_long: feature('boolean') },
+          }),
+        ],
+      },
+      'cosmetic',
+      /on-demand features/,
+    ],
+  ])('%s: %s', (_, given, verdict, sentence) => {
+    const change = describeService('m', kept(), kept(given))
+    expect(change.verdict, change.sentences.join('\n')).toBe(verdict)
+    if (sentence === null) expect(change.sentences).toEqual([])
+    else expect(change.sentences.join('\n')).toMatch(sentence)
+    const hashes = [slack(), given.onDemand?.find(({ name }) => name === 'slack')].map(
+      (one) => one && onDemandHash(one),
+    )
+    const isAnother = /slack changed/.test(change.sentences.join())
+    if (hashes[1] !== undefined) expect(hashes[0] === hashes[1]).toBe(!isAnother)
+  })
+
+  test('one that was registered before there were roles and on-demand features is the same', () => {
+    const old = { name: 'm', features: [{ group: 'delays_v1', features: ['median'] }] }
+    expect(kept({ features: [group.pick('median')], onDemand: [] })).toEqual(old)
+    expect(
+      describeService('m', old, kept({ features: [group.pick('median')], onDemand: undefined })),
+    ).toEqual({
+      ...{ verdict: 'unchanged', sentences: [] },
+    })
+  })
+
+  test('what it takes and what its functions read are what it needs', () => {
+    const reading = kept({ features: [group.pick('worst')] })
+    expect(featuresNeededBy(reading)).toEqual(['delays_v1.worst', 'delays_v1.mean_delay', 'delays_v1.median'])
+    expect(featuresNeededBy(null)).toEqual([])
+  })
+
+  test('its columns are the stored ones under their roles, and then what is made', () => {
+    const stored = { kind: 'stored', group: 'delays_v1' }
+    const made = { kind: 'on_demand', onDemand: 'slack' }
+    expect(serviceColumns(kept())).toEqual([
+      { name: 'median', from: { ...stored, feature: 'median' } },
+      { name: 'far__mean_delay', from: { ...stored, feature: 'mean_delay' } },
+      { name: 'slack', from: { ...made, type: 'float64' } },
+      { name: 'is_long', from: { ...made, type: 'boolean' } },
+    ])
+    expect(serviceColumns(null)).toEqual([])
+  })
 })
 
 test('every field of the table of features is one that a fingerprint covers or does not, as the table says', () => {
@@ -301,7 +502,8 @@ test('every field of the table of features is one that a fingerprint covers or d
     const same = Object.keys(before).every(
       (name) => after[name] === undefined || after[name] === before[name],
     )
-    expect(same, what).toBe(verdict !== 'breaking' || what === 'feature removed')
+    const isOfGroup = what === 'feature removed' || what === 'group.buckets'
+    expect(same, what).toBe(verdict !== 'breaking' || isOfGroup)
   }
   expect(Object.keys(changeKinds.feature)).toContain('fix')
 })

@@ -4,6 +4,7 @@ import {
   entity,
   env,
   eq,
+  feature,
   featureGroup,
   featureService,
   gt,
@@ -11,6 +12,7 @@ import {
   mean,
   notEmpty,
   nullRate,
+  onDemand,
   parquet,
   share,
   sum,
@@ -23,6 +25,7 @@ import {
 import { canonicalJson, plainData } from '../../registry/canonicalJson.ts'
 import { definitionJson, registrationOf, serviceJson } from '../../registry/definition.ts'
 import { describeChange } from '../../registry/describeChange.ts'
+import { onDemandHash } from '../../registry/onDemandMeaning.ts'
 import type { RegisteredGroup } from '../../registry/registry.ts'
 import { featureFingerprint, featureFingerprints, groupFingerprint } from '../../registry/fingerprint.ts'
 
@@ -95,6 +98,8 @@ const otherResult: Record<string, Changes> = {
   every: { every: '2h' },
   availableAfter: { availableAfter: '16m' },
   allowPartialWindows: { allowPartialWindows: true },
+  buckets: { buckets: { key: 'origin', count: 4 } },
+  'more buckets': { buckets: { key: 'origin', count: 8 } },
   'a feature more': over('more', count({ over: '24h' })),
   'a feature by another name': {
     features: {
@@ -136,6 +141,8 @@ describe('a fingerprint', () => {
     expect(featureFingerprints(twin)['twin']).toBe(featureFingerprint(group, 'departures'))
     expect(featureFingerprint(twin, 'twin')).toBe(featureFingerprint(group, 'departures'))
     expect(featureFingerprint(twin, 'twin')).not.toBe(featureFingerprint(group, 'late_share'))
+    const bucketed = changed({ buckets: { key: 'origin', count: 4 } })
+    expect(featureFingerprints(bucketed)).toEqual(featureFingerprints(group))
     expect(() => featureFingerprint(group, 'nothing')).toThrow(/no feature "nothing".*departures/)
     expect(() => featureFingerprint(group, 'constructor')).toThrow(/no feature/)
   })
@@ -166,6 +173,20 @@ test('canonical JSON has one spelling, and one for each value', () => {
   expect(() => plainData(() => 1)).toThrow(/function cannot be kept/)
 })
 
+test('the hash of on-demand features is pinned: a change of it takes their function from every training set', () => {
+  const made = onDemand({
+    name: 'slack',
+    request: { distance: 'int64' },
+    reads: [group.pick('mean_delay'), group.as('far', { origin: 'destination' }).pick('mean_delay')],
+    features: { slack: feature('float64') },
+    compute: () => ({}),
+  })
+  made.codeHash = 'c0'
+  expect(onDemandHash(made)).toMatchInlineSnapshot(
+    `"12189d51a0c37a2f858880bc58ea78c4a9413bfcda1d5e72dc37ab4142321e3e"`,
+  )
+})
+
 describe('a definition as data', () => {
   test('is what JSON can hold, without functions', () => {
     const json = definitionJson(changed(over('late_share', share(eq('id', 5n), { over: '7d' }))))
@@ -187,6 +208,34 @@ describe('a definition as data', () => {
     expect(serviceJson(service)).toEqual({
       name: 'model_v1',
       features: [{ group: 'delays_v1', features: ['late_share', 'departures'] }],
+    })
+  })
+
+  test('of a service names roles with every key, and what is made on demand in its order', () => {
+    const far = group.as('far', { origin: 'destination' })
+    const made = onDemand({
+      name: 'slack',
+      description: 'x',
+      reads: [group.as('same', {}).pick('mean_delay')],
+      features: { slack: feature('float64', { default: 0 }), is_long: feature('boolean') },
+      compute: () => ({}),
+    })
+    const service = featureService({ name: 'model_v1', features: [far.pick('departures')], onDemand: [made] })
+    expect(serviceJson(service)).toEqual({
+      name: 'model_v1',
+      features: [
+        { group: 'delays_v1', features: ['departures'], role: 'far', keys: { origin: 'destination' } },
+      ],
+      onDemand: [
+        {
+          ...{ name: 'slack', description: 'x', request: {}, codeHash: null },
+          reads: [{ group: 'delays_v1', features: ['mean_delay'], role: 'same', keys: { origin: 'origin' } }],
+          features: [
+            { name: 'slack', kind: 'declared', type: 'float64', default: 0 },
+            { name: 'is_long', kind: 'declared', type: 'boolean' },
+          ],
+        },
+      ],
     })
   })
 })

@@ -9,7 +9,6 @@ import { readJsonFile, type RunPlan } from '../../activities/runFiles.ts'
 import {
   collectDefinitions,
   durationMs,
-  featureService,
   intervalCount,
   type FeatureGroup,
   type FeatureService,
@@ -20,7 +19,7 @@ import type { ChangeVerdict } from '../../registry/index.ts'
 import { planText } from '../../scripts/commands/plan.ts'
 import { readConfig } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
-import { joined, maps, queries, sums, texts } from '../fixtures/changeBases.ts'
+import { joined, maps, queries, served, sums, texts } from '../fixtures/changeBases.ts'
 import {
   changeCases,
   constantFields,
@@ -34,7 +33,6 @@ const folder = temporaryFolder('change-table')
 const [home, pristine] = [join(folder, 'home'), join(folder, 'pristine')]
 const range = { from: '2024-01-02T00:00:00Z', to: '2024-01-02T04:00:00Z' }
 const reason = 'it was computed wrongly'
-const model = featureService({ name: 'model', features: [sums().pick('orders', 'median')] })
 const nobody = join(folder, 'nothing.ts')
 
 const files = {
@@ -99,7 +97,7 @@ beforeAll(async () => {
   writeFileSync(nobody, 'export {}')
   await writeEvents()
   const groups = [sums(), texts(), joined(), queries(), await maps(folder)]
-  await withStore([...groups, model], async (store) => {
+  await withStore([...groups, served()], async (store) => {
     await applyRegistration(store, await planRegistration(store))
     for (const { id } of groups) await publish(store, id)
   })
@@ -217,7 +215,7 @@ test('every field of the table has a case, or is one that no definition can chan
   expect([...new Set(covered)].sort()).toEqual(fields.sort())
   // A definition's constructor alone says what kind of thing it makes, and the registry does not keep it.
   const { entity, sources, ...group } = definitionJson(sums())
-  const kept: readonly unknown[] = [entity, (sources as JsonFields)['orders'], group, serviceJson(model)]
+  const kept: readonly unknown[] = [entity, (sources as JsonFields)['orders'], group, serviceJson(served())]
   for (const thing of kept) expect(thing).not.toHaveProperty('kind')
 })
 

@@ -219,7 +219,7 @@ test('retired is a group that no service takes and no run computes; its table st
       ...store.store,
       definitions: { ...store.store.definitions, services: new Map() },
     }
-    const noDefinitions = { groups: new Map(), services: new Map() }
+    const noDefinitions = { groups: new Map(), services: new Map(), onDemand: new Map() }
     expect(await retire(withoutService, 'model')).toBe('service')
     await expect(retire(store.store, group)).rejects.toThrow(/still defined/)
     expect(await retire({ ...withoutService, definitions: noDefinitions }, group)).toBe('group')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { applyRegistration, planRegistration } from '../../activities/index.ts'
+import { applyRegistration, planRegistration, retire } from '../../activities/index.ts'
 import { InputError } from '../../model/index.ts'
 import { readConfig } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
@@ -143,6 +143,97 @@ describe('what fits', () => {
       const before = await store.registry.groups()
       await expect(applyRegistration(store, plan)).rejects.toThrow(/over.*version 2/s)
       expect(await store.registry.groups()).toEqual(before)
+    })
+  })
+})
+
+describe('what services compute on demand', () => {
+  const definitions = (name: string, compute: string, exported = 'export ') => {
+    const file = join(folder, `${name}.ts`)
+    writeFileSync(
+      file,
+      `import { count, entity, feature, featureGroup, featureService, mean, onDemand, parquet } from '${model}'
+       const orders = parquet({ name: 'orders', path: '${join(folder, 'asked.parquet')}', timestamp: 'at', timeZone: 'UTC' })
+       const shop = entity({ name: 'shop', keys: { shop: 'int64' } })
+       const group = (name: string) => featureGroup({ name, version: 1, owner: 'a', description: 'b', entity: shop,
+         source: orders, every: '1h', features: { orders: count({ over: '1h' }), price: mean('price', { over: '1h' }) } })
+       export const taken = group('taken')
+       ${exported}const read = group('read')
+       export const service = featureService({
+         name: 'asked',
+         features: [taken.pick('orders')],
+         onDemand: [
+           onDemand({
+             name: 'basket',
+             request: { price: 'float64' },
+             reads: [read.as('other', { shop: 'other_shop' }).pick('price')],
+             features: { dearness: feature('float64') },
+             compute: ({ request, features, at }) => ({ dearness: ${compute} }),
+           }),
+         ],
+       })`,
+    )
+    return { ASOF_FEATURES: file }
+  }
+  const dearness =
+    "typeof request.price === 'number' && typeof features.other__price === 'number' ? request.price - features.other__price : null"
+
+  beforeAll(async () => {
+    await writeSource('asked', `SELECT ${row}`)
+  })
+
+  test.each([
+    [
+      'the hour',
+      'new Date(at).getHours()',
+      /on-demand features basket: feature dearness is not pure: .*other__price/,
+    ],
+    ['chance', 'Math.random()', /on-demand features basket: feature dearness is not pure: .*chance/],
+    ['null', '(features.other__price as number).valueOf()', /Here other__price is null: values may be null/],
+  ])('%s: refused, and nothing is registered', async (name, compute, sentence) => {
+    await withStore(
+      `asked-${name.replaceAll(' ', '-')}`,
+      definitions(`asked-${name}`.replaceAll(' ', '-'), compute),
+      async (store) => {
+        await expect(planRegistration(store)).rejects.toThrow(sentence)
+        expect(await store.registry.services()).toEqual([])
+      },
+    )
+  })
+
+  test('a group that is read and not exported is refused', async () => {
+    await withStore('asked-hidden', definitions('asked-hidden', dearness, ''), async (store) => {
+      await expect(planRegistration(store)).rejects.toThrow(
+        /on-demand features basket read read_v1\.price, and feature group read_v1 is neither defined nor registered.*Export the group/,
+      )
+    })
+  })
+
+  test('is applied once, and other code under the same name is breaking; what it reads cannot be retired', async () => {
+    const applied = definitions('asked-first', dearness)
+    await withStore('asked', applied, async (store) => {
+      await applyRegistration(store, await planRegistration(store))
+      expect((await planRegistration(store)).services[0]?.change.verdict).toBe('unchanged')
+      const [service] = await store.registry.services()
+      expect(service?.definition).toMatchObject({
+        onDemand: [
+          {
+            ...{ name: 'basket', codeHash: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
+            reads: [{ group: 'read_v1', features: ['price'], role: 'other', keys: { shop: 'other_shop' } }],
+          },
+        ],
+      })
+      await expect(retire(store, 'read_v1')).rejects.toThrow(/read_v1 is used by feature service asked/)
+    })
+    await withStore('asked', definitions('asked-second', `2 * Number(${dearness})`), async (store) => {
+      const plan = await planRegistration(store)
+      expect(plan.services[0]?.change.verdict).toBe('breaking')
+      await expect(applyRegistration(store, plan)).rejects.toThrow(
+        /on-demand features basket changed \(the code of the function.*Give the service another name/,
+      )
+    })
+    await withStore('asked', definitions('asked-third', dearness), async (store) => {
+      expect((await planRegistration(store)).services[0]?.change.verdict).toBe('unchanged')
     })
   })
 })

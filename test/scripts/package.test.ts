@@ -1,6 +1,6 @@
 /** The packed package in an empty folder, with a definition and a CSV file of somebody's own: from plan to get. */
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -155,4 +155,87 @@ test('a definition and a CSV file of one’s own go from plan to get', async () 
     code: 2,
   })
   expect(await asof('frobnicate')).toMatchObject({ code: 2 })
+}, 600_000)
+
+/** What an application of one's own does, with nothing but the package and Temporal's client. */
+const application = `
+import { Client, Connection } from '@temporalio/client'
+import { startTrainingSet, taskQueue } from 'asof/client'
+import { readFileSync } from 'node:fs'
+
+const { temporal } = JSON.parse(readFileSync('.asof/stack.json', 'utf8'))
+const connection = await Connection.connect({ address: temporal.address })
+const request = JSON.parse(readFileSync('request.json', 'utf8'))
+const { plan, result } = await startTrainingSet(new Client({ connection }), { taskQueue }, request)
+const { contentHash } = await result()
+console.log(JSON.stringify({ state: plan.state, id: plan.id, contentHash }))
+const refused = { ...request, features: ['sensor_state_v1:nothing'] }
+console.log(await startTrainingSet(new Client({ connection }), { taskQueue }, refused).catch((error) => error.message))
+await connection.close()
+`
+
+test('a training set goes from labels to diff and drop', async () => {
+  const labels = ['at,place,label', '2024-03-01T05:30:00Z,7,a', '2024-03-01T05:00:00Z,8,b', '']
+  writeFileSync(join(project, 'labels.csv'), labels.join('\n'))
+  const features = 'sensor_state_v1:readings_2h,sensor_state_v1:mean_celsius_2h'
+  const asked = ['--features', features, '--labels', 'labels.csv', '--time', 'at', '--key', 'sensor=place']
+  const built = await asof('train', 'build', '--name', 'hot', ...asked, '--model', 'heat', '-o', 'json')
+  expect(built, built.stderr).toMatchObject({ code: 0 })
+  expect(built.stderr).toMatch(
+    /hot_[0-9a-f]{16}: 2 labels in one part, 2 columns of features\n {2}sensor_state_v1: snapshot \d+\n.*\/workflows\/training%2Fhot%2F/,
+  )
+  const set = JSON.parse(built.stdout) as { id: string; contentHash: string; manifestPath: string }
+  expect(set).toMatchObject({ rows: 2, groups: [{ name: 'sensor_state_v1', matchRate: 0.5 }] })
+
+  const listed = await asof('train', 'list', '-o', 'jsonl')
+  expect(JSON.parse(listed.stdout)).toMatchObject({ id: set.id, status: 'finished', rows: 2 })
+  const shown = await asof('train', 'show', set.id)
+  expect(shown.stdout).toMatch(/sensor_state_v1 +\d+ +50\.0 %[^]*readings_2h +BIGINT +50\.0 % +2 +2/)
+  expect(shown.stderr).not.toMatch(/outdated/)
+  expect((await asof('show', 'sensor_state_v1')).stdout).toMatch(/readings_2h .* heat\n/)
+
+  // The JSON itself, and an application: the same job on the same state is the same set.
+  const request = {
+    name: 'hot',
+    features: features.split(','),
+    labels: { path: 'labels.csv', time: 'at', keys: { sensor: 'place' } },
+  }
+  writeFileSync(join(project, 'request.json'), JSON.stringify(request))
+  const again = await asof('train', 'build', '--request', 'request.json')
+  expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining(set.contentHash) as string })
+  expect(again.stderr).toMatch(/it is there already/)
+  writeFileSync(join(project, 'application.mjs'), application)
+  const { stdout } = await execute(process.execPath, ['application.mjs'], { cwd: project })
+  const [told = '', refusal] = stdout.trim().split('\n')
+  expect(JSON.parse(told)).toEqual({ state: 'finished', id: set.id, contentHash: set.contentHash })
+  expect(refusal).toMatch(/feature group sensor_state_v1 has no feature "nothing"/i)
+
+  expect(await asof('train', 'verify', set.id)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(`built again with the same content ${set.contentHash}`) as string,
+  })
+  writeFileSync(join(project, 'labels.csv'), labels.slice(0, 2).join('\n'))
+  const fewer = await asof('train', 'build', '--name', 'hot', ...asked, '-o', 'json')
+  const { id: other } = JSON.parse(fewer.stdout) as { id: string }
+  expect((await asof('train', 'diff', set.id, set.id)).stdout).toBe('nothing\n')
+  expect((await asof('train', 'diff', set.id, other)).stdout).toMatch(/^labels\n {2}rows: 2 → 1\n/)
+  expect(JSON.parse((await asof('train', 'diff', set.id, other, '-o', 'json')).stdout)).toContainEqual({
+    aspect: 'labels',
+    what: 'rows',
+    before: 2,
+    after: 1,
+  })
+
+  const { files } = JSON.parse(readFileSync(fileURLToPath(set.manifestPath), 'utf8')) as { files: string[] }
+  writeFileSync(fileURLToPath(files[0] ?? ''), '')
+  const found = await asof('train', 'verify', set.id)
+  expect(found).toMatchObject({ code: 4, stderr: expect.stringMatching(/parquet cannot be read/) as string })
+  expect(await asof('train', 'drop', set.id)).toMatchObject({ code: 0 })
+  expect(await asof('train', 'show', set.id)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/no training set hot_.*asof train list/) as string,
+  })
+  const refused = await asof('train', 'build', '--name', 'hot', ...asked.slice(0, -2))
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/no column "sensor"/) as string })
+  expect(await asof('train', 'build', '--request', 'request.json', '--strict')).toMatchObject({ code: 2 })
 }, 600_000)

@@ -42,12 +42,15 @@ describe('replay', () => {
       'backfill-nothing-to-do.json',
       'backfill-overridden.json',
       'backfill-published.json',
+      'janitor-training.json',
       'janitor.json',
       'materialize.json',
       'parked-overridden.json',
       'refresh-nothing-to-do.json',
       'refresh-parked.json',
       'refresh-published.json',
+      'training-built.json',
+      'training-refused.json',
     ])
   })
 

@@ -1,11 +1,13 @@
 /** The workflows with a step more at their start than the recorded histories have: replaying them must fail. */
 import { sleep } from '@temporalio/workflow'
 import { backfill as realBackfill } from '../../../workflows/backfill.ts'
+import { buildTrainingSet as realBuildTrainingSet } from '../../../workflows/buildTrainingSet.ts'
 import type {
   BackfillInput,
   JanitorInput,
   MaterializeInput,
   RefreshInput,
+  TrainingInput,
 } from '../../../workflows/contract.ts'
 import { janitor as realJanitor } from '../../../workflows/janitor.ts'
 import { materialize as realMaterialize } from '../../../workflows/materialize.ts'
@@ -36,4 +38,9 @@ export async function parkedRun(blocked: BlockedRun): Promise<unknown> {
 export async function janitor(input: JanitorInput): Promise<unknown> {
   await sleep('1 second')
   return realJanitor(input)
+}
+
+export async function buildTrainingSet(input: TrainingInput): Promise<unknown> {
+  await sleep('1 second')
+  return realBuildTrainingSet(input)
 }

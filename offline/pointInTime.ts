@@ -1,0 +1,310 @@
+/**
+ * The point-in-time join (rules 4, 5 and 7): to every label the one row of a group that would have been served at its time.
+ *
+ * A row can be seen from `known` on: the greatest of its event timestamp, its created timestamp and, for a live run, the
+ * moment from which its run was known. Of the rows that a label can see, the greatest (event timestamp, created timestamp,
+ * run id) wins. Where these two orders agree, which is so for all rows but late corrections, the winner is the last row in
+ * `known`. So the rows are told apart by their *step*, the triple above, of which a table has few (one for each interval and
+ * run), whatever the number of its rows:
+ *
+ * | rows | are | and are found |
+ * |---|---|---|
+ * | in line | every later step is known later, too | by the step that the label's time gives, in one hash join; where an entity has no row there, by an ASOF join over its rows |
+ * | late | corrections: a later step was known sooner | by an ASOF join over those that ever win |
+ *
+ * A label takes the greater of its two finds. What has no late rows pays nothing for them. A table with too many steps (rows
+ * of their own timestamps) has all its rows treated as late ones, which is right for any rows.
+ *
+ * Only places and times go through the joins, then the rows themselves are read once. All of it runs in DuckDB, spills
+ * beyond its memory limit, and holds the labels of one part.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
+import { query } from './duckdb.ts'
+
+/** More steps than this are no steps of a cadence. */
+const stepsOfCadence = 500_000
+
+export interface JoinedGroup {
+  /** Names of the label columns that stand for the group's keys, in the order of the group's keys. */
+  readonly labelKeys: readonly string[]
+  readonly keys: readonly string[]
+  readonly features: readonly string[]
+  /** SQL of a relation of published rows with these columns, or of those that a label of the part might see. */
+  relation(columns: readonly string[]): string
+  /** Null: no lower end. */
+  readonly ttlMicros: bigint | null
+  /** From when the rows of live runs are known, in microseconds; null: they are not known yet. History has no entry. */
+  readonly moments: ReadonlyMap<string, bigint | null>
+  /** Off: rows count from their event timestamp on. */
+  readonly knowledgeCutoff: boolean
+}
+
+export interface JoinOptions {
+  /** Name of a temporary table with `label_row` (BIGINT, unique), `label_time` (TIMESTAMPTZ) and the label keys. */
+  readonly labels: string
+  /** Name of the temporary table that is made: `label_row`, `event_ts`, and `f0`, `f1`, … for the features. */
+  readonly into: string
+  /** Up to how many steps are looked at; beyond it all rows are taken for late ones. */
+  readonly mostSteps?: number
+  readonly signal?: AbortSignal
+}
+
+/** Joins one group to the labels; labels that find nothing have no row in the result. @returns how many found one */
+export async function joinGroup(
+  connection: DuckDBConnection,
+  group: JoinedGroup,
+  options: JoinOptions,
+): Promise<number> {
+  const join = new GroupJoin(connection, group, options)
+  try {
+    return await join.run()
+  } finally {
+    await join.dropTables()
+  }
+}
+
+class GroupJoin {
+  private readonly made: string[] = []
+  private readonly connection: DuckDBConnection
+  private readonly group: JoinedGroup
+  private readonly options: JoinOptions
+  private readonly keys: readonly string[]
+  private readonly into: string
+
+  constructor(connection: DuckDBConnection, group: JoinedGroup, options: JoinOptions) {
+    this.connection = connection
+    this.group = group
+    this.options = options
+    this.keys = group.keys.map((_, at) => `k${at}`)
+    this.into = quoteIdentifier(options.into)
+  }
+
+  async run(): Promise<number> {
+    await this.makeLabels()
+    await this.makeSteps()
+    await this.lookAtSteps()
+    await this.lookBelow()
+    await this.lookAtLate()
+    await this.readOthers()
+    return this.oneRowEach()
+  }
+
+  async dropTables(): Promise<void> {
+    for (const name of this.made) await query(this.connection, `DROP TABLE IF EXISTS ${name}`)
+  }
+
+  /** A null key matches nothing. A null time never comes here; ASOF would let it see the future. */
+  private async makeLabels(): Promise<void> {
+    const { labelKeys } = this.group
+    const columns = labelKeys.map((name, at) => `${quoteIdentifier(name)} AS k${at}`)
+    const present = labelKeys.map((name) => `${quoteIdentifier(name)} IS NOT NULL`)
+    await this.make(
+      'labels',
+      `SELECT label_row, label_time, ${columns.join(', ')} FROM ${quoteIdentifier(this.options.labels)}
+       WHERE label_time IS NOT NULL AND ${present.join(' AND ')}`,
+    )
+  }
+
+  /**
+   * The steps of the table with when they are known. A row without a created timestamp was never known, nor was one of a run
+   * whose load has not come to its end.
+   */
+  private async makeSteps(): Promise<void> {
+    const { moments, knowledgeCutoff } = this.group
+    const rows = this.group.relation(['event_timestamp', 'created_timestamp', 'run_id'])
+    await this.make(
+      'moments',
+      `SELECT * FROM (VALUES (NULL::VARCHAR, NULL::TIMESTAMPTZ)${[...moments]
+        .map(
+          ([run, micros]) =>
+            `, (${quoteLiteral(run)}, ${micros === null ? 'NULL' : `make_timestamptz(${micros})`})`,
+        )
+        .join('')}) AS moments(run_id, moment) WHERE run_id IS NOT NULL`,
+    )
+    const known = knowledgeCutoff ? 'greatest(event_timestamp, created_timestamp, moment)' : 'event_timestamp'
+    const unseen = knowledgeCutoff ? 'AND (moments.run_id IS NULL OR moment IS NOT NULL)' : ''
+    const [size] = await this.query(
+      `SELECT greatest(approx_count_distinct(event_timestamp), approx_count_distinct(created_timestamp)) AS steps FROM ${rows}`,
+    )
+    if (Number(size?.['steps'] ?? 0) > (this.options.mostSteps ?? stepsOfCadence)) {
+      await this.make('steps', this.noSteps)
+      await this.make('late_steps', this.noSteps)
+      this.known = {
+        select: known,
+        join: `LEFT JOIN ${this.table('moments')} AS moments USING (run_id)`,
+        where: unseen,
+      }
+      return
+    }
+    await this.make(
+      'steps',
+      `WITH found AS (
+         SELECT event_timestamp AS event_ts, created_timestamp AS created_ts, run_id, ${known} AS known
+         FROM (SELECT DISTINCT event_timestamp, created_timestamp, run_id FROM ${rows}) AS seen
+         LEFT JOIN ${this.table('moments')} AS moments USING (run_id)
+         WHERE created_timestamp IS NOT NULL ${unseen})
+       SELECT *, coalesce(known < min(known) OVER (ORDER BY event_ts, created_ts, run_id
+         ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), true) AS in_line FROM found`,
+    )
+    await this.make('late_steps', `SELECT * EXCLUDE (in_line) FROM ${this.table('steps')} WHERE NOT in_line`)
+    await this.query(`DELETE FROM ${this.table('steps')} WHERE NOT in_line`)
+  }
+
+  private known: { select: string; join: string; where: string } | null = null
+  private readonly noSteps =
+    'SELECT NULL::TIMESTAMPTZ AS event_ts, NULL::TIMESTAMPTZ AS created_ts, NULL::VARCHAR AS run_id, NULL::TIMESTAMPTZ AS known WHERE false'
+
+  /** The row of the newest step in line that a label can see: what nearly all labels find. */
+  private async lookAtSteps(): Promise<void> {
+    await this.make(
+      'look',
+      `SELECT labels.*, event_ts, created_ts, run_id FROM ${this.table('labels')} AS labels
+       ASOF JOIN ${this.table('steps')} AS steps ON label_time >= known
+       WHERE label_time >= known ${this.fresh}`,
+    )
+    await this.query(`CREATE TEMP TABLE ${this.into} AS ${this.readRows('look')}`)
+  }
+
+  /** Where an entity has no row at that step: its newest one in line below it. */
+  private async lookBelow(): Promise<void> {
+    await this.make(
+      'rest',
+      `SELECT label_row, label_time, ${this.keys.join(', ')} FROM ${this.table('look')} ANTI JOIN ${this.into} USING (label_row)`,
+    )
+    if (await this.isEmpty('rest')) {
+      await this.make('fetch', `SELECT *, ${this.nothing} FROM ${this.table('rest')}`)
+      return
+    }
+    await this.make(
+      'below',
+      `SELECT ${this.keys.join(', ')}, event_ts, created_ts, run_id, known
+       FROM (${this.places}) AS places JOIN ${this.table('steps')} AS steps USING (event_ts, created_ts, run_id)
+       SEMI JOIN ${this.table('rest')} USING (${this.keys.join(', ')})`,
+    )
+    await this.make('fetch', this.newestKnown('rest', 'below'))
+    await this.drop('below')
+  }
+
+  /**
+   * Late rows: of an entity's, in the order in which they came to be known, those alone ever win that are greater than all
+   * that were known before.
+   */
+  private async lookAtLate(): Promise<void> {
+    const keys = this.keys.join(', ')
+    if (this.known === null && (await this.isEmpty('late_steps'))) return
+    const rows =
+      this.known === null
+        ? `SELECT places.*, known FROM (${this.places}) AS places JOIN ${this.table('late_steps')} USING (event_ts, created_ts, run_id)`
+        : `SELECT places.*, ${this.known.select.replaceAll('_timestamp', '_ts')} AS known FROM (${this.places}) AS places
+           ${this.known.join} WHERE created_ts IS NOT NULL ${this.known.where}`
+    await this.make(
+      'late',
+      `WITH ranked AS (
+         SELECT *, row_number() OVER (PARTITION BY ${keys} ORDER BY event_ts, created_ts, run_id) AS rank
+         FROM (${rows}) AS late SEMI JOIN ${this.table('labels')} USING (${keys})),
+       led AS (
+         SELECT *, max(rank) OVER (PARTITION BY ${keys} ORDER BY known, rank DESC
+           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS best FROM ranked)
+       SELECT ${keys}, event_ts, created_ts, run_id, known FROM led WHERE best IS NULL OR rank > best`,
+    )
+    await this.make('late_finds', this.newestKnown('labels', 'late'))
+    await this.drop('late')
+    const order = (table: string) => `(${table}.event_ts, ${table}.created_ts, ${table}.run_id)`
+    // What a label has found in line so far: rows that are read already, and places that are not.
+    await this.make(
+      'others',
+      `SELECT late.* FROM ${this.table('late_finds')} AS late
+       LEFT JOIN (SELECT label_row, event_ts, created_ts, run_id FROM ${this.table('look')} SEMI JOIN ${this.into} USING (label_row)
+         UNION ALL SELECT label_row, event_ts, created_ts, run_id FROM ${this.table('fetch')}) AS line USING (label_row)
+       WHERE line.label_row IS NULL OR ${order('late')} > ${order('line')}`,
+    )
+    await this.query(
+      `DELETE FROM ${this.into} WHERE label_row IN (SELECT label_row FROM ${this.table('others')})`,
+    )
+    await this.query(
+      `DELETE FROM ${this.table('fetch')} WHERE label_row IN (SELECT label_row FROM ${this.table('others')})`,
+    )
+    await this.query(`INSERT INTO ${this.table('fetch')} BY NAME SELECT * FROM ${this.table('others')}`)
+  }
+
+  private async readOthers(): Promise<void> {
+    if (await this.isEmpty('fetch')) return
+    await this.query(`INSERT INTO ${this.into} ${this.readRows('fetch')}`)
+  }
+
+  /**
+   * Rows that are equal in all that decides are told apart by their values, so that one and the same wins in whatever order
+   * they lie on disk.
+   */
+  private async oneRowEach(): Promise<number> {
+    const [count] = await this.query(
+      `SELECT count(*) AS found, count(DISTINCT label_row) AS labels FROM ${this.into}`,
+    )
+    const [found, labels] = [Number(count?.['found']), Number(count?.['labels'])]
+    if (found === labels) return found
+    const values = this.group.features.map((_, at) => `CAST(f${at} AS VARCHAR) DESC NULLS LAST`)
+    await this.query(
+      `CREATE OR REPLACE TEMP TABLE ${this.into} AS SELECT * FROM ${this.into}
+       QUALIFY row_number() OVER (PARTITION BY label_row ORDER BY ${[...values, 'event_ts'].join(', ')}) = 1`,
+    )
+    return labels
+  }
+
+  /** ASOF takes the last row that was known; the guards say again what must hold of it. */
+  private newestKnown(labels: string, rows: string): string {
+    const keys = this.keys.map((key) => `labels.${key} = places.${key}`).join(' AND ')
+    return `SELECT labels.label_row, labels.label_time, ${this.keys.map((key) => `labels.${key}`).join(', ')}, event_ts, created_ts, run_id
+      FROM ${this.table(labels)} AS labels ASOF JOIN ${this.table(rows)} AS places ON ${keys} AND labels.label_time >= places.known
+      WHERE label_time >= known ${this.fresh}`
+  }
+
+  /** Of a label's row everything is known but its values: they are read here. */
+  private readRows(places: string): string {
+    const { keys, features } = this.group
+    const columns = [...keys, 'event_timestamp', 'created_timestamp', 'run_id', ...features]
+    const on = keys.map((name, at) => `published.${quoteIdentifier(name)} = places.k${at}`)
+    const values = features.map((name, at) => `published.${quoteIdentifier(name)} AS f${at}`)
+    return `SELECT ${['places.label_row', 'places.event_ts', ...values].join(', ')}
+      FROM ${this.group.relation(columns)} AS published JOIN ${this.table(places)} AS places
+      ON ${on.join(' AND ')} AND published.event_timestamp = places.event_ts
+      AND published.created_timestamp = places.created_ts AND published.run_id = places.run_id`
+  }
+
+  private get places(): string {
+    const { keys } = this.group
+    const columns = keys.map((name, at) => `${quoteIdentifier(name)} AS k${at}`)
+    return `SELECT ${columns.join(', ')}, event_timestamp AS event_ts, created_timestamp AS created_ts, run_id
+      FROM ${this.group.relation([...keys, 'event_timestamp', 'created_timestamp', 'run_id'])}`
+  }
+
+  private get fresh(): string {
+    const { ttlMicros } = this.group
+    return ttlMicros === null ? '' : `AND epoch_us(event_ts) >= epoch_us(label_time) - ${ttlMicros}`
+  }
+
+  private readonly nothing =
+    'NULL::TIMESTAMPTZ AS event_ts, NULL::TIMESTAMPTZ AS created_ts, NULL::VARCHAR AS run_id'
+
+  private table(name: string): string {
+    return quoteIdentifier(`${this.options.into} ${name}`)
+  }
+
+  private async make(name: string, select: string): Promise<void> {
+    const table = this.table(name)
+    this.made.push(table)
+    await this.query(`CREATE TEMP TABLE ${table} AS ${select}`)
+  }
+
+  private async drop(name: string): Promise<void> {
+    await this.query(`DROP TABLE ${this.table(name)}`)
+  }
+
+  private async isEmpty(name: string): Promise<boolean> {
+    return (await this.query(`SELECT 1 FROM ${this.table(name)} LIMIT 1`)).length === 0
+  }
+
+  private query(sql: string) {
+    return query(this.connection, sql, this.options.signal)
+  }
+}

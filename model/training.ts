@@ -89,6 +89,7 @@ const schema = z.strictObject({
   eventTimestamps: z.boolean().optional(),
   /** Also write which labels found nothing, by group. */
   unmatched: z.boolean().optional(),
+  /** Parquet, unless Arrow IPC files are asked for; the content hash is the same. */
   format: z.enum(['parquet', 'arrow']).optional(),
   /** A folder for the result, which must not be there yet; the store's own unless given. */
   output: text.optional(),

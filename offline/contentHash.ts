@@ -18,13 +18,13 @@
  * by column.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api'
 import { IntegrityError } from '../model/errors.ts'
 import type { Column } from './columnType.ts'
 
 export const blockRows = 65_536
-/** Rows in JavaScript at once, of one column. */
-const rowsAtOnce = 16 * blockRows
+/** Columns in JavaScript at once: of each the rows of a few blocks. */
+const columnsAtOnce = 16
 
 /**
  * Digests of a file's blocks, each of all columns in their order.
@@ -40,111 +40,226 @@ export async function blockDigests(
 ): Promise<string[]> {
   // Called by their number, since any of them may itself be called as the place is.
   const numbered = `${relation} AS numbered(place, ${columns.map((_, at) => `c${at}`).join(', ')})`
-  const blocks = Array.from({ length: Math.max(1, Math.ceil(rows / blockRows)) }, (): string[] => [])
-  for (const [place, column] of columns.entries()) {
-    if (rows === 0) blocks[0]?.push(digestOf(column, noValues, 0, 0))
-    for (let from = 0; from < rows; from += rowsAtOnce) {
-      const count = Math.min(rowsAtOnce, rows - from)
-      const values = await readColumn(connection, numbered, { ...column, as: `c${place}` }, { from, count })
-      for (let at = 0; at < count; at += blockRows) {
-        const size = Math.min(blockRows, count - at)
-        blocks[(from + at) / blockRows]?.push(digestOf(column, values, at, size))
-      }
-    }
+  const count = Math.max(1, Math.ceil(rows / blockRows))
+  const digests = Array.from({ length: count }, (): string[] => [])
+  for (let from = 0; from < columns.length; from += columnsAtOnce) {
+    const some = columns.slice(from, from + columnsAtOnce)
+    const found = await digestsOf(connection, numbered, { columns: some, from, rows, count })
+    found.forEach((ofBlock, block) => digests[block]?.push(...ofBlock))
   }
-  return blocks.map((digests) => digests.join(''))
+  return digests.map((ofBlock) => ofBlock.join(''))
 }
 
 /** The hash of the whole, from the digests of its blocks in order. */
 export const contentHash = (digests: readonly string[]): string =>
   createHash('sha256').update(digests.join('')).digest('hex')
 
-interface ColumnValues {
-  readonly nulls: Uint8Array
-  readonly values: Float64Array | BigInt64Array | string[]
+/** How a type's values come into JavaScript. */
+type Kind = 'double' | 'integer' | 'text'
+
+function kindOf(type: string): Kind {
+  if (type === 'DOUBLE' || type === 'FLOAT') return 'double'
+  const integers =
+    /^(BIGINT|INTEGER|SMALLINT|TINYINT|UINTEGER|USMALLINT|UTINYINT|BOOLEAN|TIMESTAMP WITH TIME ZONE)$/
+  return integers.test(type) ? 'integer' : 'text'
 }
 
-const noValues: ColumnValues = { nulls: new Uint8Array(0), values: [] }
-
-/** How a type's values come into JavaScript: which SQL, and as what. */
-function wayOf(type: string): { sql: (name: string) => string; kind: 'double' | 'integer' | 'text' } {
-  if (type === 'DOUBLE' || type === 'FLOAT')
-    return { kind: 'double', sql: (name) => `CAST(${name} AS DOUBLE)` }
-  if (/^(BIGINT|INTEGER|SMALLINT|TINYINT|UINTEGER|USMALLINT|UTINYINT|BOOLEAN)$/.test(type)) {
-    return { kind: 'integer', sql: (name) => `CAST(${name} AS BIGINT)` }
-  }
-  if (type === 'TIMESTAMP WITH TIME ZONE') return { kind: 'integer', sql: (name) => `epoch_us(${name})` }
-  return { kind: 'text', sql: (name) => `CAST(${name} AS VARCHAR)` }
+function valueSql(type: string, name: string): string {
+  if (type === 'TIMESTAMP WITH TIME ZONE') return `epoch_us(${name})`
+  const types: Record<Kind, string> = { double: 'DOUBLE', integer: 'BIGINT', text: 'VARCHAR' }
+  return `CAST(${name} AS ${types[kindOf(type)]})`
 }
 
-/** Chunks come in any order, so every row says its place. */
-async function readColumn(
+interface SomeColumns {
+  readonly columns: readonly Column[]
+  /** The number of the first of them. */
+  readonly from: number
+  readonly rows: number
+  /** How many blocks there are. */
+  readonly count: number
+}
+
+/**
+ * Chunks come in any order, but of a scan each holds neighbouring rows: a block takes its share of a chunk at once, and is
+ * digested as soon as it is full, so that only a few are open at a time.
+ */
+async function digestsOf(
   connection: DuckDBConnection,
-  relation: string,
-  { name, type, as }: Column & { readonly as: string },
-  { from, count }: { from: number; count: number },
-): Promise<ColumnValues> {
-  const { sql, kind } = wayOf(type)
+  numbered: string,
+  { columns, from, rows, count }: SomeColumns,
+): Promise<string[][]> {
+  const selected = columns.map(({ type }, at) => valueSql(type, `c${from + at}`))
   const result = await connection.stream(
-    `SELECT place - ${from}, ${sql(as)} FROM ${relation} WHERE place >= ${from} AND place < ${from + count}`,
+    `SELECT ${['CAST(place AS DOUBLE)', ...selected].join(', ')} FROM ${numbered}`,
   )
-  const nulls = new Uint8Array(count)
-  const values =
-    kind === 'double'
-      ? new Float64Array(count)
-      : kind === 'integer'
-        ? new BigInt64Array(count)
-        : new Array<string>(count).fill('')
+  const digests = new Array<string[]>(count)
+  const open = new Map<number, Block>()
+  const blockAt = (number: number) => {
+    const there = open.get(number)
+    if (there !== undefined) return there
+    const made = new Block(columns, Math.min(blockRows, rows - number * blockRows))
+    open.set(number, made)
+    return made
+  }
+  if (rows === 0) digests[0] = new Block(columns, 0).digests()
   let read = 0
   for await (const chunk of result) {
-    const [places, column] = [chunk.getColumnVector(0), chunk.getColumnVector(1)]
-    for (let at = 0; at < chunk.rowCount; at++) {
-      const place = Number(places.getItem(at))
-      const value = column.getItem(at) as number | bigint | string | null
-      if (value === null) nulls[place] = 1
-      else values[place] = value
+    const vectors = columns.map((_, at) => chunk.getColumnVector(1 + at))
+    for (const { place, at, length } of runsOf(chunk)) {
+      const number = Math.floor(place / blockRows)
+      const block = blockAt(number)
+      block.take(vectors, at, length, place - number * blockRows)
+      if (!block.isFull) continue
+      digests[number] = block.digests()
+      open.delete(number)
     }
     read += chunk.rowCount
   }
-  if (read !== count) {
-    throw new IntegrityError(`Only ${read} of ${count} values of column ${name} could be read. Try again.`)
-  }
-  return { nulls, values }
+  // DuckDB's streams swallow errors: a short one is noticed here.
+  if (read === rows && open.size === 0) return digests
+  throw new IntegrityError(`Only ${read} of ${rows} rows could be read for their hash. Try again.`)
 }
 
-function digestOf({ name, type }: Column, { nulls, values }: ColumnValues, at: number, size: number): string {
-  const hash = createHash('sha256')
-  hash.update(`${name}\0${type}\0`)
-  hash.update(nulls.subarray(at, at + size))
-  if (Array.isArray(values)) updateTexts(hash, nulls, values, at, size)
-  else {
-    const some = values.subarray(at, at + size)
-    if (some instanceof Float64Array) canonicalNaN(some)
-    hash.update(new Uint8Array(some.buffer, some.byteOffset, some.byteLength))
-  }
-  return hash.digest('hex')
+interface Run {
+  readonly place: number
+  /** Where it begins in the chunk. */
+  readonly at: number
+  readonly length: number
 }
 
-/** Storing NaN writes the one pattern that JavaScript has for all of them. */
-function canonicalNaN(values: Float64Array): void {
-  for (let at = 0; at < values.length; at++) if (Number.isNaN(values[at])) values[at] = NaN
+/** Neighbouring rows of a chunk, cut at the ends of blocks. */
+function* runsOf(chunk: DuckDBDataChunk): Generator<Run> {
+  const places = chunk.getColumnVector(0) as DuckDBVector<number>
+  const { rowCount } = chunk
+  for (let at = 0; at < rowCount;) {
+    const place = places.getItem(at) as number
+    const most = Math.min(rowCount - at, blockRows - (place % blockRows))
+    let length = 1
+    while (length < most && places.getItem(at + length) === place + length) length++
+    yield { place, at, length }
+    at += length
+  }
 }
 
-function updateTexts(
-  hash: Hash,
-  nulls: Uint8Array,
-  texts: readonly string[],
-  at: number,
-  size: number,
-): void {
-  const lengths = new Uint32Array(size)
-  const parts: string[] = []
-  for (let row = 0; row < size; row++) {
-    if (nulls[at + row] === 1) continue
-    const text = texts[at + row] as string
-    lengths[parts.length] = Buffer.byteLength(text)
-    parts.push(text)
+/** The rows of one block, as far as they have come. */
+class Block {
+  private readonly columns: readonly BlockColumn[]
+  private readonly size: number
+  private taken = 0
+
+  constructor(columns: readonly Column[], size: number) {
+    this.size = size
+    this.columns = columns.map((column) => blockColumn(column, size))
   }
-  hash.update(new Uint8Array(lengths.buffer, 0, 4 * parts.length))
-  hash.update(parts.join(''), 'utf8')
+
+  get isFull(): boolean {
+    return this.taken === this.size
+  }
+
+  take(vectors: readonly DuckDBVector[], at: number, length: number, place: number): void {
+    this.columns.forEach((column, index) => {
+      column.take(vectors[index] as never, at, length, place)
+    })
+    this.taken += length
+  }
+
+  digests(): string[] {
+    return this.columns.map((column) => column.digest())
+  }
+}
+
+/** One class a kind: each has a loop of its own, which the engine compiles for one kind of vector. */
+interface BlockColumn {
+  take(vector: never, at: number, length: number, place: number): void
+  digest(): string
+}
+
+function blockColumn(column: Column, size: number): BlockColumn {
+  const kinds = { double: DoubleColumn, integer: IntegerColumn, text: TextColumn }
+  return new kinds[kindOf(column.type)](column, size)
+}
+
+function hashOf({ name, type }: Column, nulls: Uint8Array): Hash {
+  return createHash('sha256').update(`${name}\0${type}\0`).update(nulls)
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
+class DoubleColumn implements BlockColumn {
+  private readonly column: Column
+  private readonly nulls: Uint8Array
+  private readonly values: Float64Array
+
+  constructor(column: Column, size: number) {
+    this.column = column
+    this.nulls = new Uint8Array(size)
+    this.values = new Float64Array(size)
+  }
+
+  take(vector: DuckDBVector<number>, at: number, length: number, place: number): void {
+    for (let row = 0; row < length; row++) {
+      const value = vector.getItem(at + row)
+      if (value === null) this.nulls[place + row] = 1
+      // Storing NaN by its name writes the one pattern that JavaScript has for all of them.
+      else this.values[place + row] = Number.isNaN(value) ? NaN : value
+    }
+  }
+
+  digest(): string {
+    return hashOf(this.column, this.nulls).update(bytesOf(this.values)).digest('hex')
+  }
+}
+
+class IntegerColumn implements BlockColumn {
+  private readonly column: Column
+  private readonly nulls: Uint8Array
+  private readonly values: BigInt64Array
+
+  constructor(column: Column, size: number) {
+    this.column = column
+    this.nulls = new Uint8Array(size)
+    this.values = new BigInt64Array(size)
+  }
+
+  take(vector: DuckDBVector<bigint>, at: number, length: number, place: number): void {
+    for (let row = 0; row < length; row++) {
+      const value = vector.getItem(at + row)
+      if (value === null) this.nulls[place + row] = 1
+      else this.values[place + row] = value
+    }
+  }
+
+  digest(): string {
+    return hashOf(this.column, this.nulls).update(bytesOf(this.values)).digest('hex')
+  }
+}
+
+class TextColumn implements BlockColumn {
+  private readonly column: Column
+  private readonly nulls: Uint8Array
+  private readonly texts: string[]
+
+  constructor(column: Column, size: number) {
+    this.column = column
+    this.nulls = new Uint8Array(size)
+    this.texts = new Array<string>(size).fill('')
+  }
+
+  take(vector: DuckDBVector<string>, at: number, length: number, place: number): void {
+    for (let row = 0; row < length; row++) {
+      const value = vector.getItem(at + row)
+      if (value === null) this.nulls[place + row] = 1
+      else this.texts[place + row] = value
+    }
+  }
+
+  digest(): string {
+    const present = this.texts.filter((_, row) => this.nulls[row] === 0)
+    const lengths = Uint32Array.from(present, (text) => Buffer.byteLength(text))
+    return hashOf(this.column, this.nulls)
+      .update(bytesOf(lengths))
+      .update(present.join(''), 'utf8')
+      .digest('hex')
+  }
 }

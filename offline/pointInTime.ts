@@ -22,6 +22,8 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { query } from './duckdb.ts'
 
+/** How many rows tell whether a table has steps. */
+const rowsLookedAt = 100_000
 /** More steps than this are no steps of a cadence. */
 const stepsOfCadence = 500_000
 
@@ -124,10 +126,8 @@ class GroupJoin {
     )
     const known = knowledgeCutoff ? 'greatest(event_timestamp, created_timestamp, moment)' : 'event_timestamp'
     const unseen = knowledgeCutoff ? 'AND (moments.run_id IS NULL OR moment IS NOT NULL)' : ''
-    const [size] = await this.query(
-      `SELECT greatest(approx_count_distinct(event_timestamp), approx_count_distinct(created_timestamp)) AS steps FROM ${rows}`,
-    )
-    if (Number(size?.['steps'] ?? 0) > (this.options.mostSteps ?? stepsOfCadence)) {
+    const most = this.options.mostSteps ?? stepsOfCadence
+    if (await this.hasOwnTimes(rows, most)) {
       await this.make('steps', this.noSteps)
       await this.make('late_steps', this.noSteps)
       this.known = {
@@ -149,6 +149,16 @@ class GroupJoin {
     )
     await this.make('late_steps', `SELECT * EXCLUDE (in_line) FROM ${this.table('steps')} WHERE NOT in_line`)
     await this.query(`DELETE FROM ${this.table('steps')} WHERE NOT in_line`)
+  }
+
+  /** Whether rows have timestamps of their own rather than those of a cadence: a look at some of them tells. */
+  private async hasOwnTimes(rows: string, most: number): Promise<boolean> {
+    const [some] = await this.query(
+      `SELECT count(*) AS rows, greatest(approx_count_distinct(event_timestamp), approx_count_distinct(created_timestamp)) AS times
+       FROM (SELECT event_timestamp, created_timestamp FROM ${rows} LIMIT ${rowsLookedAt})`,
+    )
+    const [seen, times] = [Number(some?.['rows'] ?? 0), Number(some?.['times'] ?? 0)]
+    return times > most || (seen === rowsLookedAt && times > seen / 4)
   }
 
   private known: { select: string; join: string; where: string } | null = null

@@ -208,7 +208,7 @@ test('a training set goes from labels to diff and drop', async () => {
   const { stdout } = await execute(process.execPath, ['application.mjs'], { cwd: project })
   const [told = '', refusal] = stdout.trim().split('\n')
   expect(JSON.parse(told)).toEqual({ state: 'finished', id: set.id, contentHash: set.contentHash })
-  expect(refusal).toMatch(/feature group sensor_state_v1 has no feature "nothing"/i)
+  expect(refusal).toMatch(/feature group sensor_state: there is no feature "nothing"/)
 
   expect(await asof('train', 'verify', set.id)).toMatchObject({
     code: 0,

@@ -32,11 +32,14 @@ export interface GroupPin {
   readonly hindsight: boolean
 }
 
-/** A published interval's features. */
-export interface PinnedIntervals {
-  /** Ends of intervals, by what their features were computed as; later runs have overwritten earlier ones. */
-  readonly features: ReadonlyMap<number, FeatureFingerprints>
+export interface PinnedInterval {
+  readonly features: FeatureFingerprints
+  /** Features that were computed into rows which were there already (rule 6). */
+  readonly filled: readonly string[]
 }
+
+/** Published intervals by their ends, as the last run left them. */
+export type PinnedIntervals = ReadonlyMap<number, PinnedInterval>
 
 const filesAtOnce = 32
 
@@ -60,8 +63,8 @@ export async function pinGroup(
     moment: await momentOf(deps, table, published, file),
   }))
   for (const { runId, moment } of found) if (moment !== undefined) moments[runId] = moment
-  const features = new Map<number, FeatureFingerprints>()
-  for (const { file } of ledgers.flat()) noteIntervals(features, file)
+  const intervals = new Map<number, PinnedInterval>()
+  for (const { file } of ledgers.flat()) noteIntervals(intervals, file)
   return {
     pin: {
       group: group.id,
@@ -72,7 +75,7 @@ export async function pinGroup(
       moments,
       hindsight: ledgers.flat().some(({ file }) => file.hindsight),
     },
-    intervals: { features },
+    intervals,
   }
 }
 
@@ -132,11 +135,15 @@ async function momentOf(
 }
 
 function noteIntervals(
-  features: Map<number, FeatureFingerprints>,
-  { ranges, filled, features: computed, cadenceMs }: LedgerFile,
+  intervals: Map<number, PinnedInterval>,
+  { ranges, filled, features, cadenceMs }: LedgerFile,
 ): void {
-  for (const end of endsOf(ranges, cadenceMs)) features.set(end, computed)
-  for (const end of endsOf(filled, cadenceMs)) features.set(end, computed)
+  for (const end of endsOf(ranges, cadenceMs)) intervals.set(end, { features, filled: [] })
+  for (const end of endsOf(filled, cadenceMs)) {
+    const before = intervals.get(end)
+    const added = Object.keys(features).filter((name) => features[name] !== before?.features[name])
+    intervals.set(end, { features, filled: [...new Set([...(before?.filled ?? []), ...added])] })
+  }
 }
 
 function* endsOf(ranges: readonly IntervalRange[], cadenceMs: number): Generator<number> {
@@ -155,13 +162,13 @@ async function inOrder<One, Made>(all: readonly One[], make: (one: One) => Promi
 /** Intervals of the labels' range that were due by its end and never published, as ranges in order. */
 export function missingIntervals(
   { group }: Pick<KnownGroup, 'group'>,
-  { features }: PinnedIntervals,
+  intervals: PinnedIntervals,
   { fromMs, toMs }: { fromMs: number; toMs: number },
 ): IntervalRange[] {
   const cadence = durationMs(group.every)
   const first = alignUp(fromMs, cadence)
   const last = alignDown(toMs - durationMs(group.availableAfter), cadence)
-  const there = [...features.keys()].filter((end) => end >= first && end <= last).sort((a, b) => a - b)
+  const there = [...intervals.keys()].filter((end) => end >= first && end <= last).sort((a, b) => a - b)
   const missing: IntervalRange[] = []
   let from = first - cadence
   for (const end of [...there, last + cadence]) {

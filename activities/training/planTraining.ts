@@ -31,7 +31,7 @@ import type { ActivityDeps } from '../deps.ts'
 import { withHeartbeat } from '../heartbeat.ts'
 import { readJsonFile, writeOnce } from '../runFiles.ts'
 import { labelsSource } from './labelsSource.ts'
-import { missingIntervals, type PinnedIntervals } from './pinGroup.ts'
+import { missingIntervals, type PinnedInterval, type PinnedIntervals } from './pinGroup.ts'
 import { pinGroups, type PinnedGroup, type Pins } from './pinGroups.ts'
 import { knownRequest, type KnownSelection } from './selections.ts'
 import {
@@ -183,29 +183,33 @@ function planSelection(
   const bounds = range && { fromMs: Number(range.from / 1000n), toMs: Number(range.to / 1000n) }
   const missing: IntervalRange[] = bounds === null ? [] : missingIntervals(known, intervals, bounds)
   const wanted = Object.fromEntries(features.map(({ name: one }) => [one, fingerprints[one] ?? '']))
+  const counted = (isSuch: Parameters<typeof countFeatures>[3]) =>
+    bounds === null ? {} : countFeatures(intervals, wanted, { ...bounds, ttlMs }, isSuch)
   return {
     ...{ pin, role, name, keys, features, ttlMs },
     fingerprints: wanted,
     missing: missing.slice(0, namedRanges),
     missingIntervals: missing.reduce((sum, one) => sum + intervalCount(one, cadenceMs), 0),
-    mixed: bounds === null ? {} : mixedFeatures(intervals, wanted, { ...bounds, ttlMs }),
+    mixed: counted(({ features: computed }, one, fingerprint) => computed[one] !== fingerprint),
+    filled: counted((interval, one) => interval.filled.includes(one)),
   }
 }
 
-/** Requested features with how many published intervals that labels can see were computed as something else. */
-function mixedFeatures(
-  { features }: PinnedIntervals,
+/** Requested features with how many published intervals that labels can see are such. */
+function countFeatures(
+  intervals: PinnedIntervals,
   wanted: Readonly<Record<string, string>>,
   { fromMs, toMs, ttlMs }: { fromMs: number; toMs: number; ttlMs: number | null },
+  isSuch: (interval: PinnedInterval, feature: string, fingerprint: string) => boolean,
 ): Record<string, number> {
-  const mixed: Record<string, number> = {}
-  for (const [end, computed] of features) {
+  const counts: Record<string, number> = {}
+  for (const [end, interval] of intervals) {
     if (end > toMs || (ttlMs !== null && end < fromMs - ttlMs)) continue
     for (const [name, fingerprint] of Object.entries(wanted)) {
-      if (computed[name] !== fingerprint) mixed[name] = (mixed[name] ?? 0) + 1
+      if (isSuch(interval, name, fingerprint)) counts[name] = (counts[name] ?? 0) + 1
     }
   }
-  return mixed
+  return counts
 }
 
 function plannedOnDemand({ labels }: TrainingRequest, onDemand: OnDemand): PlannedOnDemand {

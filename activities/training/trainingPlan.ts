@@ -48,6 +48,8 @@ export interface PlannedSelection {
   readonly missingIntervals: number
   /** Requested features with how many published intervals of the range were computed by another definition, or never. */
   readonly mixed: Readonly<Record<string, number>>
+  /** Requested features with how many published intervals of the range had them filled into rows that were there. */
+  readonly filled: Readonly<Record<string, number>>
 }
 
 export interface PlannedOnDemand {

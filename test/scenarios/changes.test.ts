@@ -5,13 +5,21 @@ import { fileURLToPath } from 'node:url'
 import { WorkflowFailedError } from '@temporalio/client'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { applyRegistration, planRegistration, retire, type RegistrationPlan } from '../../activities/index.ts'
+import {
+  applyRegistration,
+  finishedSet,
+  planRegistration,
+  retire,
+  type RegistrationPlan,
+} from '../../activities/index.ts'
 import { planScan, readDataFiles } from '../../iceberg/index.ts'
 import { ConflictError, parseInstant } from '../../model/index.ts'
 import { planText } from '../../scripts/commands/plan.ts'
 import { readConfig } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
 import type { BackfillResult } from '../../workflows/backfill.ts'
+import type { TrainingInput } from '../../workflows/contract.ts'
+import { buildTraining } from '../support/steps.ts'
 import { orphanFiles, publishedRows, tableRefs } from '../support/published.ts'
 import { runStore, startTemporal, type RunningStore } from '../support/temporal.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
@@ -123,6 +131,14 @@ test('an added feature is filled into the rows that are there, which stay bit fo
     expect(await columnsOf(store.store, '* EXCLUDE (last_max_6h)')).toEqual(before)
     expect(await columnsOf(store.store, 'DISTINCT last_max_6h')).toEqual(['[null]'])
 
+    const training: TrainingInput = {
+      name: 'filled',
+      features: [{ group, features: ['orders_2h', 'last_max_6h'] }],
+      labels: { entitiesOf: group, at: '2024-01-05T00:30:00Z' },
+    }
+    await expect(buildTraining(store.store, training)).rejects.toThrow(
+      /48 published intervals of shop_orders_v1 .* have last_max_6h as it was computed by another definition/,
+    )
     const filled = await run(store, '2024-01-02', '2024-01-05')
     expect(filled).toMatchObject({ outcome: 'published', intervals: 72, alreadyPublished: 0 })
     const rows = await columnsOf(store.store, '* EXCLUDE (last_max_6h)')
@@ -137,6 +153,9 @@ test('an added feature is filled into the rows that are there, which stay bit fo
     expect(await run(store, '2024-01-02', '2024-01-05')).toMatchObject({ outcome: 'nothing_to_do' })
     expect(await tableRefs(store.store, group)).toEqual(['main'])
     expect(await orphanFiles(store.store, group)).toEqual([])
+    const { id } = await buildTraining(store.store, training)
+    const { manifest } = await finishedSet(store.store, id)
+    expect(manifest.groups[0]).toMatchObject({ mixed: {}, filled: { last_max_6h: 48 } })
 
     await withDefinitions('additive-fresh', wider, async (fresh) => {
       await run(fresh, '2024-01-02', '2024-01-05')

@@ -160,9 +160,11 @@ describe('scoring sets', () => {
     // Its rows are known from when they were published, not from when they were made.
     const { moments } = manifestOf(await build({ labels: { entitiesOf: group } })).groups[0]?.pin ?? {}
     const published = Number(BigInt(Object.values(moments ?? {})[0] ?? 0) / 1000n)
-    const scoredAt = (ms: number) => scored(new Date(ms).toISOString())
+    const scoredAt = (ms: number, given: object = {}) => scored(new Date(ms).toISOString(), given)
     expect(await scoredAt(published - 1)).toEqual(['at 1 1', `de ${far} null`, 'pt 3 1'])
-    expect(await scoredAt(published)).toEqual(['at 1 1', `de ${far} null`, 'pt 3 0', 'pt 4 1'])
+    const all = ['at 1 1', `de ${far} null`, 'pt 3 0', 'pt 4 1']
+    expect(await scoredAt(published)).toEqual(all)
+    expect(await scoredAt(published - 1, { knowledgeCutoff: false })).toEqual(all)
   })
 
   test('without an instant: as they are served now', async () => {

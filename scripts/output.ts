@@ -3,6 +3,7 @@
  *
  * Exit codes: 0 done, 1 our fault, 2 your input, 4 a check found something.
  */
+import { isatty } from 'node:tty'
 import colors from 'picocolors'
 import { AsofError, ConflictError, InputError } from '../model/index.ts'
 
@@ -12,7 +13,8 @@ export const exitCodes = { done: 0, ourFault: 1, yourInput: 2, checkFound: 4 } a
 /** A check found something: said in full already, so only the code is left. */
 export class CheckFailed extends Error {}
 
-const paint = colors.createColors(process.stderr.isTTY && process.env['NO_COLOR'] === undefined)
+// Always said: left to itself the library paints wherever CI is set.
+const paint = colors.createColors(isatty(2) && process.env['NO_COLOR'] === undefined)
 
 /** Talk, for people. */
 export function say(sentence = ''): void {

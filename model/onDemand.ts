@@ -11,8 +11,8 @@ import { checkOnDemand } from './checkOnDemand.ts'
 import type { EventValue } from './compute.ts'
 import type { DeclaredFeature } from './declared.ts'
 import { declaredFeature } from './declaredSchema.ts'
-import type { ScalarType } from './featureType.ts'
-import { scalarTypes } from './featureType.ts'
+import { defaultValue, type FeatureDefault } from './featureDefault.ts'
+import { scalarTypes, type FeatureType, type ScalarType } from './featureType.ts'
 import type { FeatureSelection } from './group.ts'
 import { identifier, labelOf, parseDefinition } from './validate.ts'
 
@@ -100,4 +100,16 @@ export function onDemand<
   const { request = {}, reads = [], ...rest } = definition
   checkOnDemand({ request, reads, features: rest.features }, what)
   return { kind: 'on_demand', request, reads, codeHash: null, ...rest }
+}
+
+/** What a function makes, in order, with defaults as values of their types. */
+export function madeColumns({ name: of, features }: OnDemand): {
+  readonly name: string
+  readonly type: FeatureType
+  readonly default: FeatureDefault | undefined
+}[] {
+  return Object.entries(features).map(([name, { type, default: given }]) => {
+    const what = `on-demand features ${of}: feature ${name}`
+    return { name, type, default: given === undefined ? given : defaultValue(type, given, what) }
+  })
 }

@@ -14,22 +14,23 @@ import type { OnDemand, OnDemandValue } from '../model/onDemand.ts'
 import { duckdbTypeOf, duckdbTypes } from './columnType.ts'
 import { appendedType } from './mapValue.ts'
 import { runOnDemand } from './runOnDemand.ts'
-import type { RowFunction } from './trainingPart.ts'
+import type { MadeColumn, RowFunction } from './trainingPart.ts'
 
 /** Rows between two flushes of the appender. */
 const rowsPerFlush = 2048 * 8
 
 /**
  * @param onDemand what is run
+ * @param made what it makes, in order, with defaults as values
  * @param requestColumns label columns by the name in the request
  * @param features types of what it reads, by what it is called in a vector, and the column of the set that it is in
  */
 export function onDemandRows(
   onDemand: OnDemand,
+  made: readonly MadeColumn[],
   requestColumns: Readonly<Record<string, string>>,
   features: ReadonlyMap<string, { readonly column: string; readonly type: FeatureType }>,
 ): RowFunction {
-  const made = Object.entries(onDemand.features).map(([name, { type }]) => ({ name, type }))
   const asked = Object.entries<ScalarType>(onDemand.request)
   const read = onDemand.reads.flatMap((selection) =>
     selection.features.map((feature) => featureColumn(selection, feature)),
@@ -66,7 +67,7 @@ export function onDemandRows(
             }
             appender.appendBigInt(row as bigint)
             runOnDemand(onDemand, input).forEach((value, place) => {
-              appender.appendValue(value, appendedType((made[place] as { type: FeatureType }).type))
+              appender.appendValue(value, appendedType((made[place] as MadeColumn).type))
             })
             appender.endRow()
             if (++rows % rowsPerFlush === 0) appender.flushSync()

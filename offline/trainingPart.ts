@@ -54,9 +54,12 @@ export interface PartFeature {
   readonly hidden: boolean
 }
 
+/** A column that a function makes; its default stands for every null. */
+export type MadeColumn = Pick<PartFeature, 'name' | 'type' | 'default'>
+
 /** Makes columns of a relation's rows; the relation has the labels' columns and the features'. */
 export interface RowFunction {
-  readonly columns: readonly { readonly name: string; readonly type: FeatureType }[]
+  readonly columns: readonly MadeColumn[]
   /** Fills a table of `label_row` and the columns. */
   run(connection: DuckDBConnection, relation: string, into: string): Promise<void>
 }
@@ -168,8 +171,12 @@ function typesOf({ labelColumns, groups, rowFunctions }: PartRequest): string[] 
 /** What a feature is in the set, as SQL: its default stands for whatever is not present (rule 10). */
 function featureSql({ features }: PartGroup, at: number, place: number): string {
   const { type, default: given } = features[place] as PartFeature
-  const value = `CAST(found_${at}.f${place} AS ${storedType(type)})`
-  return given === null ? value : `coalesce(${value}, ${defaultSql(type, given)})`
+  return storedSql(`found_${at}.f${place}`, type, given)
+}
+
+function storedSql(value: string, type: FeatureType, given: FeatureDefault | null): string {
+  const stored = `CAST(${value} AS ${storedType(type)})`
+  return given === null ? stored : `coalesce(${stored}, ${defaultSql(type, given)})`
 }
 
 function groupColumns(group: PartGroup, at: number, timeColumn: string): string[] {
@@ -236,8 +243,8 @@ async function runFunctions(
     await each.run(connection, 'function_inputs', made)
     columns.push(
       ...each.columns.map(
-        ({ name, type }, place) =>
-          `CAST(${made}.f${place} AS ${storedType(type)}) AS ${quoteIdentifier(name)}`,
+        ({ name, type, default: given }, place) =>
+          `${storedSql(`${made}.f${place}`, type, given)} AS ${quoteIdentifier(name)}`,
       ),
     )
     joins.push(`LEFT JOIN ${made} ON ${made}.label_row = labels.${labelRow}`)

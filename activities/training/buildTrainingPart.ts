@@ -289,9 +289,11 @@ function rowFunctions({ definitions }: ActivityDeps, { selections, onDemand }: T
       columns.set(role === null ? name : `${role}__${name}`, { column, type })
     }
   }
-  return onDemand.map(({ name, hash, request }) => {
+  return onDemand.map(({ name, hash, request, columns: made }) => {
     const found: OnDemand | undefined = definitions.onDemand.get(name)
-    if (found !== undefined && onDemandHash(found) === hash) return onDemandRows(found, request, columns)
+    if (found !== undefined && onDemandHash(found) === hash) {
+      return onDemandRows(found, made, request, columns)
+    }
     throw new InputError(
       `The on-demand features ${name} were planned with code ${hash.slice(0, 12)}, this worker ${found === undefined ? 'does not have them' : `has ${onDemandHash(found).slice(0, 12)}`}. Restart the worker with the definitions of the plan, or ask for the set anew.`,
       { onDemand: name },

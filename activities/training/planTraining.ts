@@ -11,6 +11,7 @@ import {
   formatInstant,
   InputError,
   intervalCount,
+  madeColumns,
   parseTrainingRequest,
   type EpochMs,
   type IntervalRange,
@@ -35,6 +36,7 @@ import { missingIntervals, type PinnedInterval, type PinnedIntervals } from './p
 import { pinGroups, type PinnedGroup, type Pins } from './pinGroups.ts'
 import { knownRequest, type KnownSelection } from './selections.ts'
 import {
+  plannedDefault,
   planPathOf,
   tagOf,
   timestampColumns,
@@ -218,7 +220,7 @@ function plannedOnDemand({ labels }: TrainingRequest, onDemand: OnDemand): Plann
     name: onDemand.name,
     hash: onDemandHash(onDemand),
     request: Object.fromEntries(Object.keys(onDemand.request).map((name) => [name, mapped[name] ?? name])),
-    columns: Object.entries(onDemand.features).map(([name, { type }]) => ({ name, type })),
+    columns: madeColumns(onDemand).map((one) => ({ ...one, default: plannedDefault(one.default) })),
   }
 }
 

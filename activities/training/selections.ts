@@ -4,7 +4,6 @@ import {
   featureColumn,
   InputError,
   defaultsOf,
-  type FeatureDefault,
   type FeatureSelection,
   type KeyType,
   type OnDemand,
@@ -14,7 +13,7 @@ import {
 import { featureFingerprints } from '../../registry/index.ts'
 import type { ActivityDeps } from '../deps.ts'
 import { groupOf, type KnownGroup } from '../groupOf.ts'
-import { timestampColumns, type PlannedFeature } from './trainingPlan.ts'
+import { plannedDefault, timestampColumns, type PlannedFeature } from './trainingPlan.ts'
 
 /** A selection with its group, before its table is pinned. */
 export interface KnownSelection {
@@ -154,18 +153,11 @@ function withFeatures(
     const short = featureColumn(selection, name)
     const full = fullNames && selection.role === undefined ? `${group.id}__${name}` : short
     const column = hidden ? `${there.name}.${name}` : full
-    const feature = { name, type, column, hidden, default: plain(defaults[name]) }
+    const feature = { name, type, column, hidden, default: plannedDefault(defaults[name]) }
     if (at < 0) features.push(feature)
     else features[at] = feature
   }
   return { ...there, features }
-}
-
-/** JSON has no bigint: such a default is kept as its digits. */
-function plain(given: FeatureDefault | undefined): FeatureDefault | null {
-  if (given === undefined) return null
-  if (typeof given === 'object') return given.map((one) => (typeof one === 'bigint' ? String(one) : one))
-  return typeof given === 'bigint' ? String(given) : given
 }
 
 function refuseTwins(

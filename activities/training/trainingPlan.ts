@@ -57,7 +57,7 @@ export interface PlannedOnDemand {
   readonly hash: string
   /** Label columns by the name in the request. */
   readonly request: Readonly<Record<string, string>>
-  readonly columns: readonly { readonly name: string; readonly type: FeatureType }[]
+  readonly columns: readonly Pick<PlannedFeature, 'name' | 'type' | 'default'>[]
 }
 
 export interface TrainingPlan {
@@ -124,3 +124,10 @@ export const tagOf = (id: string) => `training-${id}`
 /** Where the result goes, as a location. */
 export const placeOf = (planPath: string, output: string | null): string =>
   output === null ? planPath.replace(/\/plan\.json$/, '') : `file://${output}`
+
+/** JSON has no bigint: such a default is kept as its digits. */
+export function plannedDefault(given: FeatureDefault | undefined): FeatureDefault | null {
+  if (given === undefined) return null
+  if (typeof given === 'object') return given.map((one) => (typeof one === 'bigint' ? String(one) : one))
+  return typeof given === 'bigint' ? String(given) : given
+}

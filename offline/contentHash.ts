@@ -168,15 +168,15 @@ class Block {
   }
 }
 
-/** One class a kind: each has a loop of its own, which the engine compiles for one kind of vector. */
 interface BlockColumn {
   take(vector: never, at: number, length: number, place: number): void
   digest(): string
 }
 
 function blockColumn(column: Column, size: number): BlockColumn {
-  const kinds = { double: DoubleColumn, integer: IntegerColumn, text: TextColumn }
-  return new kinds[kindOf(column.type)](column, size)
+  const kind = kindOf(column.type)
+  if (kind === 'text') return new TextColumn(column, size)
+  return new NumberColumn(column, kind === 'double' ? new Float64Array(size) : new BigInt64Array(size))
 }
 
 function hashOf({ name, type }: Column, nulls: Uint8Array): Hash {
@@ -186,43 +186,18 @@ function hashOf({ name, type }: Column, nulls: Uint8Array): Hash {
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
-class DoubleColumn implements BlockColumn {
+class NumberColumn<Items extends Float64Array | BigInt64Array> implements BlockColumn {
   private readonly column: Column
   private readonly nulls: Uint8Array
-  private readonly values: Float64Array
+  private readonly values: Items
 
-  constructor(column: Column, size: number) {
+  constructor(column: Column, values: Items) {
     this.column = column
-    this.nulls = new Uint8Array(size)
-    this.values = new Float64Array(size)
+    this.nulls = new Uint8Array(values.length)
+    this.values = values
   }
 
-  take(vector: DuckDBVector<number>, at: number, length: number, place: number): void {
-    for (let row = 0; row < length; row++) {
-      const value = vector.getItem(at + row)
-      if (value === null) this.nulls[place + row] = 1
-      // Storing NaN by its name writes the one pattern that JavaScript has for all of them.
-      else this.values[place + row] = Number.isNaN(value) ? NaN : value
-    }
-  }
-
-  digest(): string {
-    return hashOf(this.column, this.nulls).update(bytesOf(this.values)).digest('hex')
-  }
-}
-
-class IntegerColumn implements BlockColumn {
-  private readonly column: Column
-  private readonly nulls: Uint8Array
-  private readonly values: BigInt64Array
-
-  constructor(column: Column, size: number) {
-    this.column = column
-    this.nulls = new Uint8Array(size)
-    this.values = new BigInt64Array(size)
-  }
-
-  take(vector: DuckDBVector<bigint>, at: number, length: number, place: number): void {
+  take(vector: DuckDBVector<Items[number]>, at: number, length: number, place: number): void {
     for (let row = 0; row < length; row++) {
       const value = vector.getItem(at + row)
       if (value === null) this.nulls[place + row] = 1
@@ -231,8 +206,14 @@ class IntegerColumn implements BlockColumn {
   }
 
   digest(): string {
+    if (this.values instanceof Float64Array) canonicalNaN(this.values)
     return hashOf(this.column, this.nulls).update(bytesOf(this.values)).digest('hex')
   }
+}
+
+/** Storing NaN by its name writes the one pattern that JavaScript has for all of them. */
+function canonicalNaN(values: Float64Array): void {
+  for (let at = 0; at < values.length; at++) if (Number.isNaN(values[at])) values[at] = NaN
 }
 
 class TextColumn implements BlockColumn {

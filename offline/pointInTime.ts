@@ -12,8 +12,8 @@
  * | in line | every later step is known later, too | by the step that the label's time gives, in one hash join; where an entity has no row there, by an ASOF join over its rows |
  * | late | corrections: a later step was known sooner | by an ASOF join over those that ever win |
  *
- * A label takes the greater of its two finds. What has no late rows pays nothing for them. A table with too many steps (rows
- * of their own timestamps) has all its rows treated as late ones, which is right for any rows.
+ * A label takes the greater of its two finds. What has no late rows pays nothing for them. A table whose rows have
+ * timestamps of their own has no steps to speak of: all its rows are treated as late ones, which is right for any rows.
  *
  * Only places and times go through the joins, then the rows themselves are read once. All of it runs in DuckDB, spills
  * beyond its memory limit, and holds the labels of one part.
@@ -22,10 +22,9 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { query } from './duckdb.ts'
 
-/** How many rows tell whether a table has steps. */
+/** How many rows tell whether a table has steps, and how many of them share one where it has. */
 const rowsLookedAt = 100_000
-/** More steps than this are no steps of a cadence. */
-const stepsOfCadence = 500_000
+const rowsOfStep = 4
 
 export interface JoinedGroup {
   /** Names of the label columns that stand for the group's keys, in the order of the group's keys. */
@@ -47,8 +46,8 @@ export interface JoinOptions {
   readonly labels: string
   /** Name of the temporary table that is made: `label_row`, `event_ts`, and `f0`, `f1`, … for the features. */
   readonly into: string
-  /** Up to how many steps are looked at; beyond it all rows are taken for late ones. */
-  readonly mostSteps?: number
+  /** Takes all rows for late ones, whatever they look like. */
+  readonly withoutSteps?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -126,8 +125,7 @@ class GroupJoin {
     )
     const known = knowledgeCutoff ? 'greatest(event_timestamp, created_timestamp, moment)' : 'event_timestamp'
     const unseen = knowledgeCutoff ? 'AND (moments.run_id IS NULL OR moment IS NOT NULL)' : ''
-    const most = this.options.mostSteps ?? stepsOfCadence
-    if (await this.hasOwnTimes(rows, most)) {
+    if (this.options.withoutSteps === true || (await this.hasOwnTimes(rows))) {
       await this.make('steps', this.noSteps)
       await this.make('late_steps', this.noSteps)
       this.known = {
@@ -152,13 +150,13 @@ class GroupJoin {
   }
 
   /** Whether rows have timestamps of their own rather than those of a cadence: a look at some of them tells. */
-  private async hasOwnTimes(rows: string, most: number): Promise<boolean> {
+  private async hasOwnTimes(rows: string): Promise<boolean> {
     const [some] = await this.query(
       `SELECT count(*) AS rows, greatest(approx_count_distinct(event_timestamp), approx_count_distinct(created_timestamp)) AS times
        FROM (SELECT event_timestamp, created_timestamp FROM ${rows} LIMIT ${rowsLookedAt})`,
     )
     const [seen, times] = [Number(some?.['rows'] ?? 0), Number(some?.['times'] ?? 0)]
-    return times > most || (seen === rowsLookedAt && times > seen / 4)
+    return seen === rowsLookedAt && times > seen / rowsOfStep
   }
 
   private known: { select: string; join: string; where: string } | null = null

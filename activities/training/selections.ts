@@ -102,6 +102,12 @@ function columnOf({ labels }: TrainingRequest, { keys }: FeatureSelection, key: 
   return ('keys' in labels ? labels.keys?.[column] : undefined) ?? column
 }
 
+/** Label columns by the names of an on-demand request. */
+export function requestColumns({ labels }: TrainingRequest, { request }: OnDemand): Record<string, string> {
+  const mapped = 'keys' in labels ? (labels.keys ?? {}) : {}
+  return Object.fromEntries(Object.keys(request).map((name) => [name, mapped[name] ?? name]))
+}
+
 /** What tells one join from another. */
 function placeOf(request: TrainingRequest, selection: FeatureSelection): string {
   const keys = Object.keys(selection.group.entity.keys).map((key) => columnOf(request, selection, key))

@@ -1,21 +1,18 @@
 /** Loading a million entities of ten doubles into LMDB, against a bare loop of DuckDB, msgpackr and lmdb. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
 import { unpack } from 'msgpackr'
-import { applyRegistration, createActivities, planRegistration } from '../activities/index.ts'
+import { createActivities } from '../activities/index.ts'
 import { planScan, writeDataFiles } from '../iceberg/index.ts'
-import { query } from '../offline/index.ts'
 import { openLmdb } from '../online/index.ts'
-import { readConfig } from '../worker/config.ts'
-import { openStore, type Store } from '../worker/openStore.ts'
+import type { Store } from '../worker/openStore.ts'
 import { materializeFloor } from './floors/materialize.ts'
 import { measure, type Row } from './measure.ts'
-import { duckdbLimits, type Bench, type Subject } from './subject.ts'
+import type { Subject } from './subject.ts'
+import { openWideStore, wideGroup } from './wideStore.ts'
 
 const entities = 1_000_000
-const group = 'wide_v1'
 const turns = 3
 
 const row: Row = {
@@ -27,7 +24,7 @@ const row: Row = {
 export const materialize: Subject = {
   rows: [row],
   async measure(bench) {
-    const store = await openWideStore(bench)
+    const { store } = await openWideStore(bench, bench.scratch)
     try {
       const files = await publishWideRows(store)
       const [ourFolder, floorFolder] = [join(bench.scratch, 'ours'), join(bench.scratch, 'floor')]
@@ -48,30 +45,9 @@ export const materialize: Subject = {
   },
 }
 
-async function openWideStore({ scratch, duckdb }: Bench): Promise<Store> {
-  const source = join(scratch, 'users.parquet')
-  const connection = await duckdb.connect()
-  const features = Array.from({ length: 10 }, (_, at) => `0.5 AS f${at}`)
-  await query(
-    connection,
-    `COPY (SELECT 'nobody' AS id, TIMESTAMPTZ '2024-01-01 00:00:00Z' AS at, ${features.join(', ')}) TO '${source}' (FORMAT parquet)`,
-  )
-  connection.closeSync()
-  const environment = {
-    ASOF_HOME: join(scratch, 'home'),
-    ASOF_FEATURES: fileURLToPath(new URL('definitions/wide.ts', import.meta.url)),
-    ASOF_MEMORY_LIMIT: duckdbLimits.memoryLimit,
-    ASOF_THREADS: String(duckdbLimits.threads),
-    WIDE_PATH: source,
-  }
-  const store = await openStore(readConfig(environment, scratch))
-  await applyRegistration(store, await planRegistration(store))
-  return store
-}
-
 /** A million rows of one instant in the group's table. Returns the paths of its data files. */
 async function publishWideRows(store: Store): Promise<string[]> {
-  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  const table = await store.catalog.loadTable({ namespace: store.store, name: wideGroup })
   const connection = await store.duckdb.connect()
   const localPath = (location: string) => store.fileIO.localPath(location)
   const doubles = Array.from(
@@ -100,7 +76,7 @@ async function load(store: Store, folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
   const online = openLmdb({ path: folder, store: store.store })
   const loaded = await createActivities({ ...store, onlineStores: [online] }).materializeGroup({
-    group,
+    group: wideGroup,
     full: true,
   })
   await online.close()
@@ -112,7 +88,7 @@ async function refuseDifferentValues(ourFolder: string, floorFolder: string): Pr
   const floor = open<Buffer, string>({ path: floorFolder, encoding: 'binary', readOnly: true })
   const ours = openLmdb({ path: ourFolder, store: 'asof', readOnly: true })
   let same = 0
-  for await (const { keys, value } of ours.scan(group)) {
+  for await (const { keys, value } of ours.scan(wideGroup)) {
     if (value === null) throw new Error(`The load left a tombstone for ${String(keys[0])}.`)
     const bytes = floor.get(String(keys[0]))
     const [at, ...values] = bytes === undefined ? [] : (unpack(bytes) as (number | bigint)[])

@@ -7,21 +7,19 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { applyRegistration, planRegistration } from '../activities/index.ts'
 import { planScan, writeDataFiles } from '../iceberg/index.ts'
 import { query } from '../offline/index.ts'
 import { say } from '../scripts/output.ts'
 import { ensureTemporal } from '../scripts/tools.mjs'
 import { startTemporal } from '../test/support/temporal.ts'
-import { readConfig } from '../worker/config.ts'
-import { openStore, type Store } from '../worker/openStore.ts'
+import type { Store } from '../worker/openStore.ts'
 import type { buildTrainingSet } from '../workflows/buildTrainingSet.ts'
 import { trainingSetFloor } from './floors/trainingSet.ts'
 import { measured, secondsOf, type Row, type Turn } from './measure.ts'
-import { duckdbLimits, type Bench, type Subject } from './subject.ts'
+import type { Bench, Subject } from './subject.ts'
+import { openWideStore, wideFeatures, wideGroup } from './wideStore.ts'
 import { startWorker, type WorkerProcess } from './workerProcess.ts'
 
-const group = 'wide_v1'
 const [entities, hours] = [100_000, 100]
 const turns = 3
 const mostMegabytes = 3_000
@@ -116,27 +114,12 @@ async function makeHome(
 ): Promise<Home> {
   const folder = join(bench.scratch, name)
   mkdirSync(folder)
-  const source = join(folder, 'users.parquet')
-  const connection = await bench.duckdb.connect()
-  const features = Array.from({ length: 10 }, (_, at) => `0.5 AS f${at}`)
-  await query(
-    connection,
-    `COPY (SELECT 'nobody' AS id, TIMESTAMPTZ '2024-01-01 00:00:00Z' AS at, ${features.join(', ')}) TO '${source}' (FORMAT parquet)`,
-  )
-  connection.closeSync()
-  const environment = {
-    ASOF_HOME: join(folder, 'home'),
-    ASOF_FEATURES: fileURLToPath(new URL('definitions/wide.ts', import.meta.url)),
-    ASOF_MEMORY_LIMIT: duckdbLimits.memoryLimit,
-    ASOF_THREADS: String(duckdbLimits.threads),
+  const { store, environment } = await openWideStore(bench, folder, {
     ASOF_CLOCK: '2024-02-01T00:00:00Z',
-    WIDE_PATH: source,
     TEMPORAL_ADDRESS: temporal.address,
     UV_THREADPOOL_SIZE: '16',
-  }
-  const store = await openStore(readConfig(environment, folder))
+  })
   try {
-    await applyRegistration(store, await planRegistration(store))
     return { environment, files: await publish(store, isCorrected), isCorrected }
   } finally {
     await store.close()
@@ -145,7 +128,7 @@ async function makeHome(
 
 /** Every hour's rows, known a quarter of an hour later; corrected ones once more, known six hours later. */
 async function publish(store: Store, isCorrected: boolean): Promise<string[]> {
-  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  const table = await store.catalog.loadTable({ namespace: store.store, name: wideGroup })
   const connection = await store.duckdb.connect()
   const localPath = (location: string) => store.fileIO.localPath(location)
   const rows = (salt: string, lag: string, where: string) => {
@@ -190,7 +173,11 @@ async function takeTurns(
     const worker = await startWorker({ ...home.environment, ASOF_TASK_QUEUE: taskQueue })
     try {
       const name = `bench_${randomUUID().slice(0, 8)}`
-      const input = { name, features: wideFeatures, labels: { path: labels, time: 'seen_at' } }
+      const input = {
+        name,
+        features: [{ group: wideGroup, features: wideFeatures }],
+        labels: { path: labels, time: 'seen_at' },
+      }
       let manifest = ''
       const ours = await secondsOf(async () => {
         const set = await temporal.client.workflow.execute<typeof buildTrainingSet>('buildTrainingSet', {
@@ -212,8 +199,6 @@ async function takeTurns(
   return { taken, peaks }
 }
 
-const wideFeatures = [{ group, features: Array.from({ length: 10 }, (_, at) => `f${at}`) }]
-
 function peakMegabytes({ pid }: WorkerProcess): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000
 }
@@ -228,7 +213,7 @@ async function refuseDifferentSets(
   const { files } = JSON.parse(readFileSync(fileURLToPath(manifest), 'utf8')) as { files: string[] }
   const ours = files.map((file) => `'${fileURLToPath(file)}'`).join(', ')
   const connection = await duckdb.connect()
-  const columns = ['id', 'seen_at', ...Array.from({ length: 10 }, (_, at) => `f${at}`)]
+  const columns = ['id', 'seen_at', ...wideFeatures]
   const differs = columns.map((name) => `ours.${name} IS DISTINCT FROM floor.${name}`).join(' OR ')
   const [found] = await query(
     connection,

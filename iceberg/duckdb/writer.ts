@@ -122,13 +122,16 @@ async function writeFile(
 }
 
 /**
- * DuckDB's dictionaries take 0 and -0, and any two NaN, for the same value and keep whichever came first (its issue
- * 25781, open in 1.5.5). They can only be forbidden for a whole file: a limit of 0, and not of 1, does that.
+ * How COPY is told to keep the bits of floats. DuckDB's dictionaries take 0 and -0, and any two NaN, for the same value and
+ * keep whichever came first (its issue 25781, open in 1.5.5). They can only be forbidden for a whole file: a limit of 0, and
+ * not of 1, does that.
  */
+export const withoutDictionaries = 'DICTIONARY_SIZE_LIMIT 0'
+
 function dictionaries({ fields }: Schema): string {
   const isFloat = (type: PrimitiveType) => type === 'float' || type === 'double'
   const hasFloats = fields.some(({ type }) => isFloat(typeof type === 'string' ? type : type.element))
-  return hasFloats ? 'DICTIONARY_SIZE_LIMIT 0, ' : ''
+  return hasFloats ? `${withoutDictionaries}, ` : ''
 }
 
 /** DuckDB leaves that to the system; a commit is durable, and must never name a file that a power cut took. */

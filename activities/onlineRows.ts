@@ -98,13 +98,34 @@ function columnsFrom(
     eventTimestampMicros: numberColumn(chunks, 0, new BigInt64Array(length)),
     features: features.map(({ type }, at) => featureColumn(chunks, 1 + at, type, length)),
     keys: pieces.map((count) => {
-      const [first = [], ...others] = Array.from({ length: count }, () => plainColumn(chunks, next++))
-      return others.reduce<KeyValue[]>(
-        (starts, ends) => starts.map((start, row) => `${start}${ends[row] as string}`),
-        first as KeyValue[],
-      )
+      const column = keyColumn(chunks, next, count, length)
+      next += count
+      return column
     }),
   }
+}
+
+/** The values of a key, whose pieces stand in neighbouring columns. */
+function keyColumn(
+  chunks: readonly DuckDBDataChunk[],
+  at: number,
+  count: number,
+  length: number,
+): KeyValue[] {
+  const values = new Array<KeyValue>(length)
+  let start = 0
+  for (const chunk of chunks) {
+    const { rowCount } = chunk
+    for (let piece = 0; piece < count; piece++) {
+      const vector = chunk.getColumnVector(at + piece) as DuckDBVector<KeyValue>
+      for (let row = 0; row < rowCount; row++) {
+        const value = vector.getItem(row) as KeyValue
+        values[start + row] = piece === 0 ? value : `${values[start + row] as string}${value as string}`
+      }
+    }
+    start += rowCount
+  }
+  return values
 }
 
 const lengthOf = (chunks: readonly DuckDBDataChunk[]) =>

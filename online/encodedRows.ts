@@ -59,12 +59,11 @@ function encodeKeys(
   const start = Buffer.from(prefix)
   const ends = new Uint32Array(length)
   let bytes: Buffer = Buffer.allocUnsafeSlow(length * guessedKeyBytes)
+  const keys: KeyValue[] = []
   let at = 0
   for (let row = 0; row < length; row++) {
-    const text = keyText(
-      columns,
-      values.map((column) => column[row] as KeyValue),
-    )
+    for (let key = 0; key < values.length; key++) keys[key] = values[key]?.[row] as KeyValue
+    const text = keyText(columns, keys)
     // A unit of UTF-16 takes at most three bytes.
     bytes = withRoom(bytes, at, start.length + 3 * text.length)
     bytes.set(start, at)

@@ -61,6 +61,11 @@ interface ScanPage {
 /** Rows of one transaction: long enough to be quick, short enough for the event loop and for other writers. */
 const rowsPerTransaction = 10_000
 const rowsPerScan = 1000
+/**
+ * Rows of which one look says that none is stored yet. A divisor of DuckDB's 2,048 rows a chunk: chunks come from several
+ * places of the table by turns, and a stretch of two of them would reach over all that is stored between.
+ */
+const rowsPerLook = 1024
 
 /**
  * Opens the store.
@@ -333,7 +338,7 @@ function writeWinners(values: Table, order: Buffer, rows: EncodedRows, from: num
   let isNew = false
   for (let index = from; index < last; index++) {
     if (index === end) {
-      end = endOfOrder(rows, index, last)
+      end = endOfOrder(rows, index, Math.min(last, index + rowsPerLook))
       isNew = nothingBetween(values, rows.key(index), rows.key(end - 1))
     }
     const key = rows.key(index)

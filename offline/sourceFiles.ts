@@ -36,7 +36,7 @@ export function resolvePath(
 ): string {
   const path = typeof source.path === 'string' ? source.path : pathFrom(source, source.path, environment)
   if (path.startsWith('file://')) return fileURLToPath(path)
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
+  if (isAddress(path)) {
     throw new InputError(
       `source ${source.name}: ${path} is not a local path. Copy the files to a folder and name that.`,
       { source: source.name, path },
@@ -44,6 +44,9 @@ export function resolvePath(
   }
   return resolve(baseDirectory, path)
 }
+
+/** Whether it begins as `s3://` does. */
+export const isAddress = (path: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(path)
 
 function pathFrom(
   source: FileSource,

@@ -1,6 +1,7 @@
 /**
  * The janitor: takes back what runs left behind that ended without their workflow (terminated, timed out, gone), and
- * sweeps what nothing refers to, of tables and of training sets. Safe beside open runs and beside a second janitor; whatever is under way is left alone.
+ * sweeps what nothing refers to, of tables and of training sets. Safe beside open runs and beside a second janitor;
+ * whatever is under way is left alone.
  */
 import { ActivityFailure, ApplicationFailure, patched, setCurrentDetails } from '@temporalio/workflow'
 import type { JanitorInput, SweptGroup, SweptTraining } from './contract.ts'

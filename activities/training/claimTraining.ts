@@ -1,11 +1,10 @@
 /** Claims a training set for the workflow that plans it, or finds who has. */
-import { existsSync, readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { InputError } from '../../model/index.ts'
 import type { TrainingSet } from '../../registry/index.ts'
 import type { PlannedTraining } from '../../workflows/contract.ts'
 import type { ActivityDeps } from '../deps.ts'
 import { readJsonFile } from '../runFiles.ts'
+import { takeFolder } from './outputFolder.ts'
 import { planPathOf, tagOf, type TrainingPlan } from './trainingPlan.ts'
 
 /** The set as the registry has it then: finished, claimed by this run, or by another that is under way. */
@@ -18,7 +17,7 @@ export async function claimTraining(
   if (there?.status === 'finished' && there.manifestPath !== null) {
     if (await deps.fileIO.exists(there.manifestPath)) return there
     await deps.registry.forgetTrainingSet(plan.id)
-  } else if (plan.output !== null) refuseOccupied(plan, plan.output)
+  } else if (plan.output !== null) takeFolder(plan, plan.output)
   const planPath = planPathOf(deps.trainingFolder, plan.id)
   const claim = { id: plan.id, name: plan.name, workflowId, runId, planPath, startedAt: await deps.now() }
   const set = await deps.registry.claimTrainingSet(claim)
@@ -31,17 +30,6 @@ async function isBuilt(
   { status, workflowId, runId }: TrainingSet,
 ): Promise<boolean> {
   return status === 'building' && (await (isOpen?.(workflowId, runId) ?? Promise.resolve(false)))
-}
-
-/** One of an earlier, unfinished attempt at the same set holds nothing but its parts. */
-function refuseOccupied({ name }: TrainingPlan, output: string): void {
-  const isFree =
-    !existsSync(output) || readdirSync(output).every((file) => /^(part|unmatched)-\d+-/.test(file))
-  if (isFree) return
-  throw new InputError(
-    `training set ${name}: output ${output} is there already and not empty. Name a new folder, or leave output out.`,
-    { output },
-  )
 }
 
 /** Keeps the set's snapshots from now on. */

@@ -72,16 +72,19 @@ const formats: Readonly<Record<string, FileFormat>> = {
 }
 
 function fileSource({ baseFolder }: ActivityDeps, labels: FileLabels): Source {
-  const path = resolve(baseFolder, labels.path)
+  const isFolder = () => {
+    const path = resolve(baseFolder, labels.path)
+    return existsSync(path) && statSync(path).isDirectory()
+  }
   const format = labels.format ?? formats[extname(labels.path.replace(/\.gz$/, '')).toLowerCase()]
-  if (format === undefined && !(existsSync(path) && statSync(path).isDirectory())) {
+  if (format === undefined && !isFolder()) {
     throw new InputError(
       `labels: ${labels.path} does not say by its name what it is. Say so: "format": "parquet", "csv" or "json".`,
       { path: labels.path },
     )
   }
   const { columns } = labels
-  const definition = { ...timesOf(labels), path }
+  const definition = { ...timesOf(labels), path: labels.path }
   if (format === 'csv' || format === 'json') {
     return (format === 'csv' ? csv : json)({ ...definition, ...(columns === undefined ? {} : { columns }) })
   }

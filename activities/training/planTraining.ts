@@ -2,7 +2,6 @@
  * Plans a training set: pins first, then everything else. What its content depends on is in the plan, and the hash of that
  * is its name: the same request on the same state is the same set, whoever asks.
  */
-import { resolve } from 'node:path'
 import { parseTrainingRequest } from '../../model/index.ts'
 import type { Activities } from '../../workflows/contract.ts'
 import type { ActivityDeps } from '../deps.ts'
@@ -11,6 +10,7 @@ import { writeOnce } from '../runFiles.ts'
 import { claimTraining, describePlan, tagSnapshots } from './claimTraining.ts'
 import { keptLabels } from './keptLabels.ts'
 import { makePlan, refuseUnfit } from './makePlan.ts'
+import { outputFolder } from './outputFolder.ts'
 import { pinGroups } from './pinGroups.ts'
 import { knownRequest } from './selections.ts'
 
@@ -20,7 +20,7 @@ export const planTraining =
     // Labels may be many: they are read, counted and hashed here.
     withHeartbeat(async () => {
       const request = parseTrainingRequest(given)
-      const output = request.output === undefined ? null : resolve(deps.baseFolder, request.output)
+      const output = request.output === undefined ? null : outputFolder(deps, request.output)
       const known = await knownRequest(deps, request)
       const now = await deps.now()
       const pins = await pinGroups(deps, request, known.selections)

@@ -522,6 +522,14 @@ test('a folder of its own is new or empty, and the same request finds its set th
   expect(await refusal({ ...ordinary, output, name: 'other' })).toMatch(occupied)
   expect(readdirSync(output).sort()).toEqual(files)
   mkdirSync(join(folder, 'empty'))
+  writeFileSync(join(folder, 'a-file'), 'mine')
+  expect(await refusal({ ...ordinary, output: 'a-file' })).toMatch(/output .*a-file cannot be made: .*EEXIST/)
+  expect(await refusal({ ...ordinary, output: 's3://bucket/set' })).toMatch(
+    /output s3:\/\/bucket\/set is not a local path. Name a folder/,
+  )
+  expect(await refusal({ ...ordinary, labels: { path: 's3://bucket/l.csv', time: 'at' } })).toMatch(
+    /s3:\/\/bucket\/l.csv is not a local path/,
+  )
   expect((await build({ ...ordinary, output: 'empty' })).contentHash).toBe(set.contentHash)
 })
 

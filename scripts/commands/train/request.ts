@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { InputError, parseTrainingRequest, type TrainingRequest } from '../../../model/index.ts'
+import { isAddress } from '../../../offline/index.ts'
 
 /** Options that say what is asked for; `request` says all of it. */
 export interface RequestOptions {
@@ -63,15 +64,18 @@ function fromOptions(options: Omit<RequestOptions, 'request'>, folder: string): 
     ...same,
     ...(knowledgeCutoff === false ? { knowledgeCutoff } : {}),
     features: features?.split(',').map((feature) => feature.trim()),
-    output: outputFolder === undefined ? undefined : resolve(folder, outputFolder),
+    output: outputFolder === undefined ? undefined : from(folder, outputFolder),
     labels: defined({
-      path: resolve(folder, labels ?? ''),
+      path: from(folder, labels ?? ''),
       time,
       timeZone,
       keys: key === undefined ? undefined : Object.fromEntries(key.map(keyAndColumn)),
     }),
   })
 }
+
+/** Addresses stay what they are: they are refused by name, not as a folder. */
+const from = (folder: string, path: string) => (isAddress(path) ? path : resolve(folder, path))
 
 /** A request has no fields that nobody has asked for. */
 const defined = (fields: Record<string, unknown>) =>

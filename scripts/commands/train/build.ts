@@ -41,7 +41,7 @@ export async function trainBuild(config: Config, { detach, output, ...given }: B
 /** What is pinned, and what a model would better know of it. */
 export function planText({ id, state, workflowId, labels, parts, columns, groups }: PlannedTraining): string {
   const built = {
-    mine: `${labels} labels in ${parts === 1 ? 'one part' : `${parts} parts`}, ${columns} columns of features`,
+    mine: `${labels} ${labels === 1 ? 'label' : 'labels'} in ${parts === 1 ? 'one part' : `${parts} parts`}, ${columns} columns of features`,
     building: `workflow ${workflowId} builds it already`,
     finished: 'it is there already',
   }
@@ -68,7 +68,7 @@ const progressLine = ({ step, id, parts, partsDone, rows }: TrainingProgress): s
 
 export function describeFinished({ id, rows, contentHash, manifestPath, groups }: FinishedTraining): string {
   return [
-    `${id}: ${rows} rows, content ${contentHash}`,
+    `${id}: ${rows} ${rows === 1 ? 'row' : 'rows'}, content ${contentHash}`,
     ...groups.map(({ name, matchRate }) => `  ${name}: ${percent(matchRate)} of the labels found a row`),
     `  ${manifestPath}`,
   ].join('\n')

@@ -164,14 +164,14 @@ async function takeTurns(
   const taken: Turn[] = []
   const peaks: number[] = []
   const byHand = join(bench.scratch, 'floor.parquet')
-  for (let turn = -1; turn < turns; turn++) {
-    const connection = await bench.duckdb.connect()
-    const files = { labels, features: home.files, into: byHand }
-    const bare = await secondsOf(() => trainingSetFloor(connection, files))
-    connection.closeSync()
-    const taskQueue = `bench-${randomUUID()}`
-    const worker = await startWorker({ ...home.environment, ASOF_TASK_QUEUE: taskQueue })
-    try {
+  const taskQueue = `bench-${randomUUID()}`
+  const worker = await startWorker({ ...home.environment, ASOF_TASK_QUEUE: taskQueue })
+  try {
+    for (let turn = -1; turn < turns; turn++) {
+      const connection = await bench.duckdb.connect()
+      const files = { labels, features: home.files, into: byHand }
+      const bare = await secondsOf(() => trainingSetFloor(connection, files))
+      connection.closeSync()
       const name = `bench_${randomUUID().slice(0, 8)}`
       const input = {
         name,
@@ -185,16 +185,16 @@ async function takeTurns(
         })
         manifest = set.manifestPath
       })
-      // The first turn does not count, and its content is compared.
+      // The first turn, in which both are cold, does not count; its content is compared.
       if (turn < 0) await refuseDifferentSets(bench, manifest, byHand, home.isCorrected)
       else {
         taken.push({ ours, floor: bare })
         peaks.push(peakMegabytes(worker))
       }
       rmSync(join(String(home.environment['ASOF_HOME']), 'training'), { recursive: true, force: true })
-    } finally {
-      await worker.stop()
     }
+  } finally {
+    await worker.stop()
   }
   return { taken, peaks }
 }

@@ -20,31 +20,36 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api'
 import { IntegrityError } from '../model/errors.ts'
+import { quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import type { Column } from './columnType.ts'
+import { chunksAhead, query } from './duckdb.ts'
+import { inlineBytes, numbersAt, stringsAt, type Numbers } from './rawVector.ts'
 
 export const blockRows = 65_536
 /** Columns in JavaScript at once: of each the rows of a few blocks. */
 const columnsAtOnce = 16
 
 /**
- * Digests of a file's blocks, each of all columns in their order.
+ * Digests of a Parquet file's blocks, each of all columns in their order.
  *
- * @param relation SQL of the rows: first a row's place, from 0, then the columns in their order
+ * @param path as DuckDB opens it
+ * @param columns all of the file's, in their order
  * @param rows how many there are
  */
 export async function blockDigests(
   connection: DuckDBConnection,
-  relation: string,
+  path: string,
   columns: readonly Column[],
   rows: number,
 ): Promise<string[]> {
   // Called by their number, since any of them may itself be called as the place is.
-  const numbered = `${relation} AS numbered(place, ${columns.map((_, at) => `c${at}`).join(', ')})`
+  const numbered = `(SELECT file_row_number, * FROM read_parquet(${quoteLiteral(path)}, file_row_number = true)) AS numbered(place, ${columns.map((_, at) => `c${at}`).join(', ')})`
   const count = Math.max(1, Math.ceil(rows / blockRows))
   const digests = Array.from({ length: count }, (): string[] => [])
-  for (let from = 0; from < columns.length; from += columnsAtOnce) {
-    const some = columns.slice(from, from + columnsAtOnce)
-    const found = await digestsOf(connection, numbered, { columns: some, from, rows, count })
+  const read = await readColumns(connection, numbered, columns)
+  for (let from = 0; from < read.length; from += columnsAtOnce) {
+    const some = read.slice(from, from + columnsAtOnce)
+    const found = await digestsOf(connection, numbered, { columns: some, rows, count })
     found.forEach((ofBlock, block) => digests[block]?.push(...ofBlock))
   }
   return digests.map((ofBlock) => ofBlock.join(''))
@@ -54,26 +59,52 @@ export async function blockDigests(
 export const contentHash = (digests: readonly string[]): string =>
   createHash('sha256').update(digests.join('')).digest('hex')
 
-/** How a type's values come into JavaScript. */
-type Kind = 'double' | 'integer' | 'text'
-
-function kindOf(type: string): Kind {
-  if (type === 'DOUBLE' || type === 'FLOAT') return 'double'
-  const integers =
-    /^(BIGINT|INTEGER|SMALLINT|TINYINT|UINTEGER|USMALLINT|UTINYINT|BOOLEAN|TIMESTAMP WITH TIME ZONE)$/
-  return integers.test(type) ? 'integer' : 'text'
+/** How the values of a column come into JavaScript. */
+interface ReadColumn {
+  readonly column: Column
+  readonly kind: 'double' | 'integer' | 'pieces' | 'text'
+  /** SQL of what is read. */
+  readonly selected: readonly string[]
 }
 
-function valueSql(type: string, name: string): string {
-  if (type === 'TIMESTAMP WITH TIME ZONE') return `epoch_us(${name})`
-  const types: Record<Kind, string> = { double: 'DOUBLE', integer: 'BIGINT', text: 'VARCHAR' }
-  return `CAST(${name} AS ${types[kindOf(type)]})`
+/** Text of so many pieces at most is read in pieces that lie in DuckDB's vectors themselves; longer text value by value. */
+const mostPieces = 4
+
+async function readColumns(
+  connection: DuckDBConnection,
+  numbered: string,
+  columns: readonly Column[],
+): Promise<ReadColumn[]> {
+  const lengths = columns.flatMap(({ type }, at) =>
+    type === 'VARCHAR' ? [`CAST(max(strlen(c${at})) AS DOUBLE) AS c${at}`] : [],
+  )
+  const [longest = {}] =
+    lengths.length === 0 ? [] : await query(connection, `SELECT ${lengths.join(', ')} FROM ${numbered}`)
+  return columns.map((column, at) => readColumn(column, `c${at}`, Number(longest[`c${at}`] ?? 0)))
+}
+
+function readColumn(column: Column, name: string, longest: number): ReadColumn {
+  const { type } = column
+  if (type === 'DOUBLE' || type === 'FLOAT') {
+    return { column, kind: 'double', selected: [`CAST(${name} AS DOUBLE)`] }
+  }
+  if (type === 'TIMESTAMP WITH TIME ZONE') return { column, kind: 'integer', selected: [`epoch_us(${name})`] }
+  if (/^(BIGINT|INTEGER|SMALLINT|TINYINT|UINTEGER|USMALLINT|UTINYINT|BOOLEAN)$/.test(type)) {
+    return { column, kind: 'integer', selected: [`CAST(${name} AS BIGINT)`] }
+  }
+  const pieces = Math.max(1, Math.ceil(longest / inlineBytes))
+  if (type !== 'VARCHAR' || pieces > mostPieces) {
+    return { column, kind: 'text', selected: [`CAST(${name} AS VARCHAR)`] }
+  }
+  const selected = Array.from({ length: pieces }, (_, piece) => {
+    const first = piece * inlineBytes + 1
+    return `array_slice(encode(${name}), ${first}, ${first + inlineBytes - 1})`
+  })
+  return { column, kind: 'pieces', selected }
 }
 
 interface SomeColumns {
-  readonly columns: readonly Column[]
-  /** The number of the first of them. */
-  readonly from: number
+  readonly columns: readonly ReadColumn[]
   readonly rows: number
   /** How many blocks there are. */
   readonly count: number
@@ -86,32 +117,36 @@ interface SomeColumns {
 async function digestsOf(
   connection: DuckDBConnection,
   numbered: string,
-  { columns, from, rows, count }: SomeColumns,
+  { columns, rows, count }: SomeColumns,
 ): Promise<string[][]> {
-  const selected = columns.map(({ type }, at) => valueSql(type, `c${from + at}`))
+  const selected = columns.flatMap((column) => column.selected)
   const result = await connection.stream(
     `SELECT ${['CAST(place AS DOUBLE)', ...selected].join(', ')} FROM ${numbered}`,
   )
   const digests = new Array<string[]>(count)
   const open = new Map<number, Block>()
+  const spare: Block[] = []
   const blockAt = (number: number) => {
     const there = open.get(number)
     if (there !== undefined) return there
-    const made = new Block(columns, Math.min(blockRows, rows - number * blockRows))
+    const size = Math.min(blockRows, rows - number * blockRows)
+    const made = (size === blockRows ? spare.pop() : undefined) ?? new Block(columns, size)
     open.set(number, made)
     return made
   }
   if (rows === 0) digests[0] = new Block(columns, 0).digests()
   let read = 0
-  for await (const chunk of result) {
-    const vectors = columns.map((_, at) => chunk.getColumnVector(1 + at))
+  for await (const chunk of chunksAhead(result)) {
     for (const { place, at, length } of runsOf(chunk)) {
       const number = Math.floor(place / blockRows)
       const block = blockAt(number)
-      block.take(vectors, at, length, place - number * blockRows)
+      block.take(chunk, at, length, place - number * blockRows)
       if (!block.isFull) continue
       digests[number] = block.digests()
       open.delete(number)
+      if (block.size < blockRows) continue
+      block.clear()
+      spare.push(block)
     }
     read += chunk.rowCount
   }
@@ -129,13 +164,12 @@ interface Run {
 
 /** Neighbouring rows of a chunk, cut at the ends of blocks. */
 function* runsOf(chunk: DuckDBDataChunk): Generator<Run> {
-  const places = chunk.getColumnVector(0) as DuckDBVector<number>
-  const { rowCount } = chunk
-  for (let at = 0; at < rowCount;) {
-    const place = places.getItem(at) as number
-    const most = Math.min(rowCount - at, blockRows - (place % blockRows))
+  const places = numbersAt(chunk, 0).doubles
+  for (let at = 0; at < places.length; ) {
+    const place = places[at] as number
+    const most = Math.min(places.length - at, blockRows - (place % blockRows))
     let length = 1
-    while (length < most && places.getItem(at + length) === place + length) length++
+    while (length < most && places[at + length] === place + length) length++
     yield { place, at, length }
     at += length
   }
@@ -144,21 +178,26 @@ function* runsOf(chunk: DuckDBDataChunk): Generator<Run> {
 /** The rows of one block, as far as they have come. */
 class Block {
   private readonly columns: readonly BlockColumn[]
-  private readonly size: number
+  readonly size: number
   private taken = 0
 
-  constructor(columns: readonly Column[], size: number) {
+  constructor(columns: readonly ReadColumn[], size: number) {
     this.size = size
-    this.columns = columns.map((column) => blockColumn(column, size))
+    let first = 1
+    this.columns = columns.map((column) => {
+      const made = blockColumn(column, first, size)
+      first += column.selected.length
+      return made
+    })
   }
 
   get isFull(): boolean {
     return this.taken === this.size
   }
 
-  take(vectors: readonly DuckDBVector[], at: number, length: number, place: number): void {
-    this.columns.forEach((column, index) => {
-      column.take(vectors[index] as never, at, length, place)
+  take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
+    this.columns.forEach((column) => {
+      column.take(chunk, at, length, place)
     })
     this.taken += length
   }
@@ -166,17 +205,30 @@ class Block {
   digests(): string[] {
     return this.columns.map((column) => column.digest())
   }
+
+  /** As it was before it took anything, for another block of its size. */
+  clear(): void {
+    this.taken = 0
+    for (const column of this.columns) column.clear()
+  }
 }
 
 interface BlockColumn {
-  take(vector: never, at: number, length: number, place: number): void
+  /** Takes rows of a chunk, from one on, for the block's rows from a place on. */
+  take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void
   digest(): string
+  clear(): void
 }
 
-function blockColumn(column: Column, size: number): BlockColumn {
-  const kind = kindOf(column.type)
-  if (kind === 'text') return new TextColumn(column, size)
-  return new NumberColumn(column, kind === 'double' ? new Float64Array(size) : new BigInt64Array(size))
+/** @param first the number of the chunk's column that it reads, or of the first of them */
+function blockColumn({ column, kind, selected }: ReadColumn, first: number, size: number): BlockColumn {
+  if (kind === 'text') return new TextColumn(column, first, size)
+  if (kind === 'pieces') return new PiecesColumn(column, first, selected.length, size)
+  return new NumberColumn(
+    column,
+    first,
+    kind === 'double' ? new Float64Array(size) : new BigInt64Array(size),
+  )
 }
 
 function hashOf({ name, type }: Column, nulls: Uint8Array): Hash {
@@ -186,28 +238,39 @@ function hashOf({ name, type }: Column, nulls: Uint8Array): Hash {
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
-class NumberColumn<Items extends Float64Array | BigInt64Array> implements BlockColumn {
+class NumberColumn implements BlockColumn {
   private readonly column: Column
+  private readonly first: number
   private readonly nulls: Uint8Array
-  private readonly values: Items
+  private readonly values: Numbers
 
-  constructor(column: Column, values: Items) {
+  constructor(column: Column, first: number, values: Numbers) {
     this.column = column
+    this.first = first
     this.nulls = new Uint8Array(values.length)
     this.values = values
   }
 
-  take(vector: DuckDBVector<Items[number]>, at: number, length: number, place: number): void {
-    for (let row = 0; row < length; row++) {
-      const value = vector.getItem(at + row)
-      if (value === null) this.nulls[place + row] = 1
-      else this.values[place + row] = value
-    }
+  take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
+    const vector = numbersAt(chunk, this.first)
+    const { values } = this
+    if (values instanceof Float64Array) values.set(vector.doubles.subarray(at, at + length), place)
+    else values.set(vector.integers.subarray(at, at + length), place)
+    const bytes = bytesOf(values)
+    vector.eachNull(at, length, (row) => {
+      const taken = place + row - at
+      bytes.fill(0, 8 * taken, 8 * taken + 8)
+      this.nulls[taken] = 1
+    })
   }
 
   digest(): string {
     if (this.values instanceof Float64Array) canonicalNaN(this.values)
     return hashOf(this.column, this.nulls).update(bytesOf(this.values)).digest('hex')
+  }
+
+  clear(): void {
+    this.nulls.fill(0)
   }
 }
 
@@ -216,18 +279,98 @@ function canonicalNaN(values: Float64Array): void {
   for (let at = 0; at < values.length; at++) if (Number.isNaN(values[at])) values[at] = NaN
 }
 
+/** Text of which each value comes in a few pieces of at most twelve bytes. */
+class PiecesColumn implements BlockColumn {
+  private readonly column: Column
+  private readonly first: number
+  private readonly pieces: number
+  private readonly nulls: Uint8Array
+  private readonly lengths: Uint32Array
+  /** Three words of each piece. */
+  private readonly words: Uint32Array
+
+  constructor(column: Column, first: number, pieces: number, size: number) {
+    this.column = column
+    this.first = first
+    this.pieces = pieces
+    this.nulls = new Uint8Array(size)
+    this.lengths = new Uint32Array(size)
+    this.words = new Uint32Array(size * pieces * 3)
+  }
+
+  take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
+    const { pieces, lengths, words } = this
+    for (let piece = 0; piece < pieces; piece++) {
+      const vector = stringsAt(chunk, this.first + piece)
+      const raw = vector.words
+      for (let row = 0; row < length; row++) {
+        const from = 4 * (at + row)
+        const to = 3 * ((place + row) * pieces + piece)
+        lengths[place + row] = (lengths[place + row] as number) + (raw[from] as number)
+        words[to] = raw[from + 1] as number
+        words[to + 1] = raw[from + 2] as number
+        words[to + 2] = raw[from + 3] as number
+      }
+      // What stands in place of a null is anything.
+      vector.eachNull(at, length, (row) => {
+        const taken = place + row - at
+        this.nulls[taken] = 1
+        lengths[taken] = 0
+      })
+    }
+  }
+
+  digest(): string {
+    const present = this.nulls.includes(1)
+      ? this.lengths.filter((_, row) => this.nulls[row] === 0)
+      : this.lengths
+    return hashOf(this.column, this.nulls).update(bytesOf(present)).update(this.text()).digest('hex')
+  }
+
+  /** The values one after the other. Wherever one begins at a whole word, whole words are copied. */
+  private text(): Uint8Array {
+    const { lengths, words, pieces } = this
+    const padded = bytesOf(words)
+    let size = 0
+    for (const length of lengths) size += length
+    const copied = new Uint32Array(Math.ceil(size / 4))
+    const text = bytesOf(copied)
+    let end = 0
+    for (let row = 0; row < lengths.length; row++) {
+      const length = lengths[row] as number
+      const first = row * pieces * 3
+      if (end % 4 === 0) {
+        const [to, count] = [end / 4, Math.ceil(length / 4)]
+        for (let word = 0; word < count; word++) copied[to + word] = words[first + word] as number
+      } else {
+        for (let at = 0; at < length; at++) text[end + at] = padded[4 * first + at] as number
+      }
+      end += length
+    }
+    return text.subarray(0, size)
+  }
+
+  clear(): void {
+    this.nulls.fill(0)
+    this.lengths.fill(0)
+  }
+}
+
 class TextColumn implements BlockColumn {
   private readonly column: Column
+  private readonly first: number
   private readonly nulls: Uint8Array
   private readonly texts: string[]
 
-  constructor(column: Column, size: number) {
+  constructor(column: Column, first: number, size: number) {
     this.column = column
+    this.first = first
     this.nulls = new Uint8Array(size)
     this.texts = new Array<string>(size).fill('')
   }
 
-  take(vector: DuckDBVector<string>, at: number, length: number, place: number): void {
+  take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
+    const vector = chunk.getColumnVector(this.first) as DuckDBVector<string>
     for (let row = 0; row < length; row++) {
       const value = vector.getItem(at + row)
       if (value === null) this.nulls[place + row] = 1
@@ -242,5 +385,10 @@ class TextColumn implements BlockColumn {
       .update(bytesOf(lengths))
       .update(present.join(''), 'utf8')
       .digest('hex')
+  }
+
+  clear(): void {
+    this.nulls.fill(0)
+    this.texts.fill('')
   }
 }

@@ -8,7 +8,13 @@
  * const connection = await duckdb.connect()
  */
 import { mkdir } from 'node:fs/promises'
-import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api'
+import {
+  DuckDBInstance,
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  type DuckDBResult,
+  type DuckDBValue,
+} from '@duckdb/node-api'
 import { InputError, IntegrityError, UnavailableError } from '../model/errors.ts'
 
 export interface DuckDbOptions {
@@ -77,6 +83,22 @@ export async function query(
     throw asError(error, sql)
   } finally {
     signal?.removeEventListener('abort', interrupt)
+  }
+}
+
+/** The chunks of a stream, each read from DuckDB while the one before it is worked on. */
+export async function* chunksAhead(result: DuckDBResult): AsyncGenerator<DuckDBDataChunk> {
+  let next = result.fetchChunk()
+  try {
+    for (;;) {
+      const chunk = await next
+      if (chunk === null || chunk.rowCount === 0) return
+      next = result.fetchChunk()
+      yield chunk
+    }
+  } finally {
+    // Whoever stops early does not hear how the last one ended.
+    await next.catch(() => null)
   }
 }
 

@@ -16,8 +16,8 @@ import { bindSource, selectEvents, storedTable, type SourceRelation } from './so
 import type { SourceFile } from './sourceFiles.ts'
 import { writtenAs } from './trainingFiles.ts'
 
-/** The column with a label's number, from 0, in the kept file. */
-export const labelRow = 'asof_row'
+/** A label's number is its place in the kept file, from 0. DuckDB gives it, under this name. */
+export const labelRow = 'file_row_number'
 
 export interface WantedKey {
   /** Column of the labels. */
@@ -44,7 +44,7 @@ export interface LabelsToKeep {
 }
 
 /**
- * Writes the labels with their numbers to one Parquet file.
+ * Writes the labels in their order to one Parquet file.
  *
  * @param connection of a DuckDB that keeps the order of rows
  * @throws InputError for null times (how many, which first), missing columns, keys of another type, times without a zone
@@ -60,7 +60,7 @@ export async function keepLabels(
   const select = labelsSelect(relation, keys)
   await query(
     connection,
-    `COPY (SELECT row_number() OVER () - 1 AS ${labelRow}, * FROM (${select})) TO ${quoteLiteral(path)} (${writtenAs(relation.columns.map(({ type }) => type))})`,
+    `COPY (${select}) TO ${quoteLiteral(path)} (${writtenAs(relation.columns.map(({ type }) => type))})`,
   )
   return describeLabels(connection, path, source.timestamp)
 }
@@ -72,7 +72,7 @@ export async function describeLabels(
   time: string,
 ): Promise<KeptLabels> {
   const table = `read_parquet(${quoteLiteral(path)})`
-  const described = await query(connection, `DESCRIBE SELECT * EXCLUDE (${labelRow}) FROM ${table}`)
+  const described = await query(connection, `DESCRIBE SELECT * FROM ${table}`)
   const at = quoteIdentifier(time)
   const [counted] = await query(
     connection,
@@ -89,14 +89,12 @@ export async function describeLabels(
   }
 }
 
-/** The second is DuckDB's for a row's place in a file, and the names of its columns have no case. */
-const takenNames = [labelRow, 'file_row_number']
-
 function checkNames({ source, columns }: SourceRelation, keys: readonly WantedKey[]): void {
   const names = columns.map(({ name }) => name)
-  const taken = names.find((name) => takenNames.includes(name.toLowerCase()))
+  // Names of columns have no case in DuckDB.
+  const taken = names.find((name) => name.toLowerCase() === labelRow)
   if (taken !== undefined) {
-    throw new InputError(`labels: the column ${taken} is Asof's own. Give it another name.`, {
+    throw new InputError(`labels: a column ${taken} cannot be kept, since DuckDB calls a row's place so. Give it another name.`, {
       column: taken,
     })
   }

@@ -65,6 +65,15 @@ export async function joinGroup(
   }
 }
 
+interface Found {
+  readonly rows: number
+  /** How many labels they are of. */
+  readonly labels: number
+}
+
+/** What a row's step consists of, as tables call it and as the join does. */
+const placeColumns = { event_timestamp: 'event_ts', created_timestamp: 'created_ts', run_id: 'run_id' } as const
+
 class GroupJoin {
   private readonly made: string[] = []
   private readonly connection: DuckDBConnection
@@ -82,13 +91,12 @@ class GroupJoin {
   }
 
   async run(): Promise<number> {
-    await this.makeLabels()
     await this.makeSteps()
     await this.lookAtSteps()
-    await this.lookBelow()
+    const found = await this.countFound()
+    await this.lookBelow(found)
     await this.lookAtLate()
-    await this.readOthers()
-    return this.oneRowEach()
+    return this.oneRowEach((await this.readOthers()) ? await this.countFound() : found)
   }
 
   async dropTables(): Promise<void> {
@@ -96,15 +104,12 @@ class GroupJoin {
   }
 
   /** A null key matches nothing. A null time never comes here; ASOF would let it see the future. */
-  private async makeLabels(): Promise<void> {
+  private get labels(): string {
     const { labelKeys } = this.group
     const columns = labelKeys.map((name, at) => `${quoteIdentifier(name)} AS k${at}`)
     const present = labelKeys.map((name) => `${quoteIdentifier(name)} IS NOT NULL`)
-    await this.make(
-      'labels',
-      `SELECT label_row, label_time, ${columns.join(', ')} FROM ${quoteIdentifier(this.options.labels)}
-       WHERE label_time IS NOT NULL AND ${present.join(' AND ')}`,
-    )
+    return `(SELECT label_row, label_time, ${columns.join(', ')} FROM ${quoteIdentifier(this.options.labels)}
+      WHERE label_time IS NOT NULL AND ${present.join(' AND ')})`
   }
 
   /**
@@ -135,12 +140,13 @@ class GroupJoin {
       }
       return
     }
+    await this.make('seen', `SELECT DISTINCT event_timestamp, created_timestamp, run_id FROM ${rows}`)
+    this.telling = await this.tellingColumns()
     await this.make(
       'steps',
       `WITH found AS (
          SELECT event_timestamp AS event_ts, created_timestamp AS created_ts, run_id, ${known} AS known
-         FROM (SELECT DISTINCT event_timestamp, created_timestamp, run_id FROM ${rows}) AS seen
-         LEFT JOIN ${this.table('moments')} AS moments USING (run_id)
+         FROM ${this.table('seen')} LEFT JOIN ${this.table('moments')} AS moments USING (run_id)
          WHERE created_timestamp IS NOT NULL ${unseen})
        SELECT *, coalesce(known < min(known) OVER (ORDER BY event_ts, created_ts, run_id
          ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), true) AS in_line FROM found`,
@@ -159,6 +165,19 @@ class GroupJoin {
     return seen === rowsLookedAt && times > seen / rowsOfStep
   }
 
+  /** The fewest columns that tell the steps of all rows apart: where no hour has two steps, its event timestamp alone. */
+  private telling: readonly (keyof typeof placeColumns)[] = ['event_timestamp', 'created_timestamp', 'run_id']
+
+  private async tellingColumns(): Promise<typeof this.telling> {
+    const [counted = {}] = await this.query(
+      `SELECT count(*) AS steps, count(DISTINCT event_timestamp) AS events,
+         count(DISTINCT (event_timestamp, created_timestamp)) AS pairs FROM ${this.table('seen')}`,
+    )
+    const { steps, events, pairs } = counted
+    if (events === steps) return ['event_timestamp']
+    return pairs === steps ? ['event_timestamp', 'created_timestamp'] : this.telling
+  }
+
   private known: { select: string; join: string; where: string } | null = null
   private readonly noSteps =
     'SELECT NULL::TIMESTAMPTZ AS event_ts, NULL::TIMESTAMPTZ AS created_ts, NULL::VARCHAR AS run_id, NULL::TIMESTAMPTZ AS known WHERE false'
@@ -167,7 +186,7 @@ class GroupJoin {
   private async lookAtSteps(): Promise<void> {
     await this.make(
       'look',
-      `SELECT labels.*, event_ts, created_ts, run_id FROM ${this.table('labels')} AS labels
+      `SELECT labels.*, event_ts, created_ts, run_id FROM ${this.labels} AS labels
        ASOF JOIN ${this.table('steps')} AS steps ON label_time >= known
        WHERE label_time >= known ${this.fresh}`,
     )
@@ -175,22 +194,23 @@ class GroupJoin {
   }
 
   /** Where an entity has no row at that step: its newest one in line below it. */
-  private async lookBelow(): Promise<void> {
+  private async lookBelow({ labels }: Found): Promise<void> {
+    const [looked] = await this.query(`SELECT count(*) AS labels FROM ${this.table('look')}`)
+    if (Number(looked?.['labels']) === labels) {
+      await this.make('fetch', `SELECT * FROM ${this.table('look')} WHERE false`)
+      return
+    }
     await this.make(
       'rest',
       `SELECT label_row, label_time, ${this.keys.join(', ')} FROM ${this.table('look')} ANTI JOIN ${this.into} USING (label_row)`,
     )
-    if (await this.isEmpty('rest')) {
-      await this.make('fetch', `SELECT *, ${this.nothing} FROM ${this.table('rest')}`)
-      return
-    }
     await this.make(
       'below',
       `SELECT ${this.keys.join(', ')}, event_ts, created_ts, run_id, known
        FROM (${this.places}) AS places JOIN ${this.table('steps')} AS steps USING (event_ts, created_ts, run_id)
        SEMI JOIN ${this.table('rest')} USING (${this.keys.join(', ')})`,
     )
-    await this.make('fetch', this.newestKnown('rest', 'below'))
+    await this.make('fetch', this.newestKnown(this.table('rest'), 'below'))
     await this.drop('below')
   }
 
@@ -210,13 +230,13 @@ class GroupJoin {
       'late',
       `WITH ranked AS (
          SELECT *, row_number() OVER (PARTITION BY ${keys} ORDER BY event_ts, created_ts, run_id) AS rank
-         FROM (${rows}) AS late SEMI JOIN ${this.table('labels')} USING (${keys})),
+         FROM (${rows}) AS late SEMI JOIN ${this.labels} AS labels USING (${keys})),
        led AS (
          SELECT *, max(rank) OVER (PARTITION BY ${keys} ORDER BY known, rank DESC
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS best FROM ranked)
        SELECT ${keys}, event_ts, created_ts, run_id, known FROM led WHERE best IS NULL OR rank > best`,
     )
-    await this.make('late_finds', this.newestKnown('labels', 'late'))
+    await this.make('late_finds', this.newestKnown(this.labels, 'late'))
     await this.drop('late')
     const order = (table: string) => `(${table}.event_ts, ${table}.created_ts, ${table}.run_id)`
     // What a label has found in line so far: rows that are read already, and places that are not.
@@ -236,21 +256,26 @@ class GroupJoin {
     await this.query(`INSERT INTO ${this.table('fetch')} BY NAME SELECT * FROM ${this.table('others')}`)
   }
 
-  private async readOthers(): Promise<void> {
-    if (await this.isEmpty('fetch')) return
+  /** @returns whether there were any */
+  private async readOthers(): Promise<boolean> {
+    if (await this.isEmpty('fetch')) return false
     await this.query(`INSERT INTO ${this.into} ${this.readRows('fetch')}`)
+    return true
+  }
+
+  private async countFound(): Promise<Found> {
+    const [count] = await this.query(
+      `SELECT count(*) AS rows, count(DISTINCT label_row) AS labels FROM ${this.into}`,
+    )
+    return { rows: Number(count?.['rows']), labels: Number(count?.['labels']) }
   }
 
   /**
    * Rows that are equal in all that decides are told apart by their values, so that one and the same wins in whatever order
    * they lie on disk.
    */
-  private async oneRowEach(): Promise<number> {
-    const [count] = await this.query(
-      `SELECT count(*) AS found, count(DISTINCT label_row) AS labels FROM ${this.into}`,
-    )
-    const [found, labels] = [Number(count?.['found']), Number(count?.['labels'])]
-    if (found === labels) return found
+  private async oneRowEach({ rows, labels }: Found): Promise<number> {
+    if (rows === labels) return labels
     const values = this.group.features.map((_, at) => `CAST(f${at} AS VARCHAR) DESC NULLS LAST`)
     await this.query(
       `CREATE OR REPLACE TEMP TABLE ${this.into} AS SELECT * FROM ${this.into}
@@ -263,20 +288,22 @@ class GroupJoin {
   private newestKnown(labels: string, rows: string): string {
     const keys = this.keys.map((key) => `labels.${key} = places.${key}`).join(' AND ')
     return `SELECT labels.label_row, labels.label_time, ${this.keys.map((key) => `labels.${key}`).join(', ')}, event_ts, created_ts, run_id
-      FROM ${this.table(labels)} AS labels ASOF JOIN ${this.table(rows)} AS places ON ${keys} AND labels.label_time >= places.known
+      FROM ${labels} AS labels ASOF JOIN ${this.table(rows)} AS places ON ${keys} AND labels.label_time >= places.known
       WHERE label_time >= known ${this.fresh}`
   }
 
   /** Of a label's row everything is known but its values: they are read here. */
   private readRows(places: string): string {
     const { keys, features } = this.group
-    const columns = [...keys, 'event_timestamp', 'created_timestamp', 'run_id', ...features]
-    const on = keys.map((name, at) => `published.${quoteIdentifier(name)} = places.k${at}`)
+    const columns = [...keys, ...this.telling, ...features]
+    const on = [
+      ...keys.map((name, at) => `published.${quoteIdentifier(name)} = places.k${at}`),
+      ...this.telling.map((name) => `published.${name} = places.${placeColumns[name]}`),
+    ]
     const values = features.map((name, at) => `published.${quoteIdentifier(name)} AS f${at}`)
     return `SELECT ${['places.label_row', 'places.event_ts', ...values].join(', ')}
       FROM ${this.group.relation(columns)} AS published JOIN ${this.table(places)} AS places
-      ON ${on.join(' AND ')} AND published.event_timestamp = places.event_ts
-      AND published.created_timestamp = places.created_ts AND published.run_id = places.run_id`
+      ON ${on.join(' AND ')}`
   }
 
   private get places(): string {
@@ -290,9 +317,6 @@ class GroupJoin {
     const { ttlMicros } = this.group
     return ttlMicros === null ? '' : `AND epoch_us(event_ts) >= epoch_us(label_time) - ${ttlMicros}`
   }
-
-  private readonly nothing =
-    'NULL::TIMESTAMPTZ AS event_ts, NULL::TIMESTAMPTZ AS created_ts, NULL::VARCHAR AS run_id'
 
   private table(name: string): string {
     return quoteIdentifier(`${this.options.into} ${name}`)

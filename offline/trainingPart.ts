@@ -97,7 +97,7 @@ export async function buildPart(connection: DuckDBConnection, part: PartRequest)
   const keyColumns = [...new Set(part.groups.flatMap(({ labelKeys }) => labelKeys))].map(
     (column) => `${quoteIdentifier(column)} AS ${quoteIdentifier(keyName(column))}`,
   )
-  const labels = `(SELECT * FROM read_parquet(${quoteLiteral(part.labelsPath)}) WHERE ${labelRow} >= ${part.from} AND ${labelRow} < ${part.to})`
+  const labels = `(SELECT * FROM read_parquet(${quoteLiteral(part.labelsPath)}, file_row_number = true) WHERE ${labelRow} >= ${part.from} AND ${labelRow} < ${part.to})`
   await run(
     `CREATE TEMP TABLE part_labels AS SELECT ${[`${labelRow} AS label_row`, `${quoteIdentifier(part.timeColumn)} AS label_time`, ...keyColumns].join(', ')} FROM ${labels}`,
   )

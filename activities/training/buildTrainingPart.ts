@@ -1,22 +1,17 @@
 /** Builds one part of a training set: joins a range of the labels against every group, as the plan has pinned them. */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import type { DuckDBConnection } from '@duckdb/node-api'
 import {
   bucketColumns,
   planScan,
-  quoteIdentifier,
-  quoteLiteral,
   readDataFiles,
   type Filter,
   type Table,
 } from '../../iceberg/index.ts'
 import { InputError, type FeatureType, type OnDemand } from '../../model/index.ts'
 import {
-  blockDigests,
   buildPart,
   onDemandRows,
-  query,
   writeArrow,
   type PartGroup,
   type PartLabels,
@@ -28,13 +23,13 @@ import type { ActivityDeps } from '../deps.ts'
 import { incarnationOf } from '../groupTable.ts'
 import { withHeartbeat } from '../heartbeat.ts'
 import { readJsonFile, writeOnce } from '../runFiles.ts'
+import { whatIsIn } from './partContent.ts'
 import {
   partFileName,
   partJsonPathOf,
   placeOf,
   timestampColumns,
   unmatchedFileName,
-  type ColumnSummary,
   type PartFile,
   type PlannedSelection,
   type TrainingPlan,
@@ -145,7 +140,8 @@ async function makeParquet(
       unmatchedPath: unmatched === null ? null : deps.fileIO.localPath(unmatched),
       ...abort,
     })
-    return { file, arrowHash: null, unmatched, rows, matched, ...(await whatIsIn(connection, path, rows)) }
+    // The written file is read again: what is promised of the set is true of its files.
+    return { file, arrowHash: null, unmatched, rows, matched, ...(await whatIsIn(deps.duckdb, path, rows)) }
   } catch (error) {
     // An attempt that is cancelled may be the last to write here.
     await deleteFiles(deps, { file, unmatched })
@@ -153,52 +149,6 @@ async function makeParquet(
   } finally {
     connection.closeSync()
   }
-}
-
-/** The written file is read again: what is promised of the set is true of its files. */
-export async function whatIsIn(
-  connection: DuckDBConnection,
-  path: string,
-  rows: number,
-): Promise<Pick<PartFile, 'digests' | 'columns'>> {
-  const table = `read_parquet(${quoteLiteral(path)})`
-  const described = await query(connection, `DESCRIBE SELECT * FROM ${table}`)
-  const columns = described.map(({ column_name, column_type }) => ({
-    name: String(column_name),
-    type: String(column_type),
-  }))
-  const relation = `(SELECT file_row_number AS "row", * FROM read_parquet(${quoteLiteral(path)}, file_row_number = true))`
-  return {
-    digests: await blockDigests(connection, relation, columns, rows),
-    columns: await summaries(connection, table, columns, rows),
-  }
-}
-
-const scalars = /^(DOUBLE|FLOAT|BIGINT|INTEGER|SMALLINT|TINYINT|BOOLEAN|VARCHAR|DATE|TIMESTAMP.*|DECIMAL.*)$/
-
-async function summaries(
-  connection: DuckDBConnection,
-  table: string,
-  columns: readonly { name: string; type: string }[],
-  rows: number,
-): Promise<ColumnSummary[]> {
-  const figures = columns.flatMap(({ name, type }, at) => {
-    const column = quoteIdentifier(name)
-    if (!scalars.test(type)) return [`count(${column}) AS n${at}`]
-    const numbers = /^(DOUBLE|FLOAT)$/.test(type) ? ` FILTER (NOT isnan(${column}))` : ''
-    return [
-      `count(${column}) AS n${at}`,
-      `CAST(min(${column})${numbers} AS VARCHAR) AS least${at}`,
-      `CAST(max(${column})${numbers} AS VARCHAR) AS greatest${at}`,
-    ]
-  })
-  const [row = {}] = await query(connection, `SELECT ${figures.join(', ')} FROM ${table}`)
-  const text = (value: unknown) => (typeof value === 'string' ? value : null)
-  return columns.map(({ name, type }, at) => ({
-    ...{ name, type, nulls: rows - Number(row[`n${at}`]) },
-    min: text(row[`least${at}`]),
-    max: text(row[`greatest${at}`]),
-  }))
 }
 
 async function pinnedTables(

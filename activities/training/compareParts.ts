@@ -1,32 +1,11 @@
-/** What a file of a training set holds, and in which columns and blocks it is not what it should be. */
-import { quoteLiteral } from '../../iceberg/index.ts'
-import { blockRows, query } from '../../offline/index.ts'
-import type { ActivityDeps } from '../deps.ts'
-import { whatIsIn } from './buildTrainingPart.ts'
-import type { PartFile } from './trainingPlan.ts'
+/** In which columns and blocks a file of a training set is not what it should be. */
+import { blockRows } from '../../offline/index.ts'
+import type { PartContent } from './partContent.ts'
 
 export interface ColumnDifference {
   readonly column: string
   /** By number, from 0 over the whole set; a block has 65,536 rows (`offline/contentHash.ts`). */
   readonly blocks: readonly number[]
-}
-
-export type PartContent = Pick<PartFile, 'rows' | 'columns' | 'digests'>
-
-/** Reads a Parquet file as it lies there. */
-export async function contentOf({ duckdb, fileIO }: ActivityDeps, location: string): Promise<PartContent> {
-  const path = fileIO.localPath(location)
-  const connection = await duckdb.connect()
-  try {
-    const [counted] = await query(
-      connection,
-      `SELECT count(*) AS rows FROM read_parquet(${quoteLiteral(path)})`,
-    )
-    const rows = Number(counted?.['rows'])
-    return { rows, ...(await whatIsIn(connection, path, rows)) }
-  } finally {
-    connection.closeSync()
-  }
 }
 
 /** Columns that only one of the two has differ in all blocks. */

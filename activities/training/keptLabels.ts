@@ -2,13 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { quoteLiteral } from '../../iceberg/index.ts'
 import type { EpochMs, TrainingRequest } from '../../model/index.ts'
 import {
   blockDigests,
   contentHash,
   keepLabels,
-  labelRow,
   listFilesOf,
   type KeptLabels,
 } from '../../offline/index.ts'
@@ -45,8 +43,7 @@ export async function keptLabels(
     const files = await listFilesOf([source], deps.environment, deps.baseFolder)
     const connection = await ordered.connect()
     const labels = await keepLabels(connection, { source, files, keys, path: local })
-    const relation = `(SELECT ${labelRow} AS "row", * EXCLUDE (${labelRow}) FROM read_parquet(${quoteLiteral(local)}))`
-    const digests = await blockDigests(connection, relation, labels.columns, labels.rows)
+    const digests = await blockDigests(connection, local, labels.columns, labels.rows)
     connection.closeSync()
     return {
       ...labels,

@@ -49,7 +49,7 @@ export async function makePlan(
     planSelection(selection, pins.get(selection.known.group.id) as PinnedGroup, kept.range),
   )
   const content = {
-    version: 1,
+    version: 2,
     labels: kept.contentHash,
     timeColumn: kept.timeColumn,
     selections: planned.map(({ pin, role, name, keys, features, fingerprints, ttlMs }) => ({

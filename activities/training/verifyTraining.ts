@@ -5,21 +5,20 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, rmSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { IcebergError, quoteLiteral } from '../../iceberg/index.ts'
+import { IcebergError } from '../../iceberg/index.ts'
 import { AsofError, InputError } from '../../model/index.ts'
-import { blockDigests, contentHash, labelRow } from '../../offline/index.ts'
+import { blockDigests, contentHash } from '../../offline/index.ts'
 import { canonicalJson, type TrainingSet } from '../../registry/index.ts'
 import type { ActivityDeps } from '../deps.ts'
 import { readJsonFile } from '../runFiles.ts'
 import { makePart } from './buildTrainingPart.ts'
 import {
-  contentOf,
   differingColumns,
   firstBlockOf,
   isSameContent,
   type ColumnDifference,
-  type PartContent,
 } from './compareParts.ts'
+import { contentOf, type PartContent } from './partContent.ts'
 import { finishedSet } from './finishedSet.ts'
 import { manifestOf, type TrainingManifest } from './finishTraining.ts'
 import { planAt } from './sweepTraining.ts'
@@ -114,9 +113,7 @@ async function labelsFinding(
   if (!(await deps.fileIO.exists(path))) return [finding(path, 'missing')]
   const connection = await deps.duckdb.connect()
   try {
-    const file = `read_parquet(${quoteLiteral(deps.fileIO.localPath(path))})`
-    const relation = `(SELECT ${labelRow} AS "row", * EXCLUDE (${labelRow}) FROM ${file})`
-    const found = contentHash(await blockDigests(connection, relation, columns, rows))
+    const found = contentHash(await blockDigests(connection, deps.fileIO.localPath(path), columns, rows))
     return found === hash ? [] : [finding(path, 'changed', { detail: 'the labels that were kept' })]
   } catch (error) {
     return [finding(path, 'unreadable', { detail: messageOf(error) })]

@@ -10,7 +10,7 @@ import { quoteIdentifier, quoteLiteral } from './quote.ts'
 
 export interface ReadOptions {
   readonly schema: Schema
-  readonly files: readonly Pick<DataFile, 'filePath'>[]
+  readonly files: readonly Pick<DataFile, 'filePath' | 'recordCount'>[]
   /** What DuckDB should open for a location. */
   readonly localPath: (location: string) => string
   /** Which columns, and in which order; all of the schema's by default. */
@@ -45,8 +45,14 @@ export function readDataFiles({ schema, files, localPath, columns, rowPlace }: R
   const names = fields.map(({ name }) => quoteIdentifier(name))
   if (rowPlace) names.push(placeSql(rowPlace))
   const paths = files.map(({ filePath }) => quoteLiteral(localPath(filePath))).join(', ')
-  // Paths such as day=2001-01-08/ would otherwise be taken for columns.
-  return `(SELECT ${names.join(', ')} FROM read_parquet([${paths}], hive_partitioning = false, schema = ${readSchema(fields)}))`
+  const options = [
+    // Paths such as day=2001-01-08/ would otherwise be taken for columns.
+    'hive_partitioning = false',
+    `schema = ${readSchema(fields)}`,
+    // With a schema DuckDB takes every file for one of a thousand rows, and builds hash tables of the larger side of a join.
+    `explicit_cardinality = ${files.reduce((rows, { recordCount }) => rows + recordCount, 0n)}`,
+  ]
+  return `(SELECT ${names.join(', ')} FROM read_parquet([${paths}], ${options.join(', ')}))`
 }
 
 function placeSql({ column, fileNumbers }: RowPlace): string {

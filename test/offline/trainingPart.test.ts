@@ -435,7 +435,7 @@ describe('labels as they are kept', () => {
     (
       await query(
         bench.connection,
-        `SELECT epoch_us("at") AS "at" FROM read_parquet(${quoteLiteral(path)}) ORDER BY asof_row`,
+        `SELECT epoch_us("at") AS "at" FROM read_parquet(${quoteLiteral(path)}) ORDER BY file_row_number`,
       )
     ).map((row) => row['at'])
   const us = (...texts: string[]) => texts.map((text) => BigInt(Date.parse(text)) * 1000n)
@@ -542,7 +542,7 @@ describe('labels as they are kept', () => {
         `SELECT * FROM read_parquet(${quoteLiteral(path)}) WHERE i <> ${expected} LIMIT 3`,
       )
     expect([inFiles.rows, bySql.rows]).toEqual([280_000, 280_000])
-    expect(await wrong(inFiles.path, 'asof_row')).toEqual([])
-    expect(await wrong(bySql.path, '279999 - asof_row')).toEqual([])
+    expect(await wrong(inFiles.path, 'file_row_number')).toEqual([])
+    expect(await wrong(bySql.path, '279999 - file_row_number')).toEqual([])
   })
 })

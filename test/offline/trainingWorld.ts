@@ -28,11 +28,11 @@ export async function writeLabels(bench: Workbench, select: string): Promise<Wri
   const path = newPath(bench, 'labels')
   await query(
     bench.connection,
-    `COPY (SELECT row_number() OVER () - 1 AS asof_row, * FROM (${select})) TO ${quoteLiteral(path)} (FORMAT parquet)`,
+    `COPY (${select}) TO ${quoteLiteral(path)} (FORMAT parquet)`,
   )
   const described = await query(
     bench.connection,
-    `DESCRIBE SELECT * EXCLUDE (asof_row) FROM read_parquet(${quoteLiteral(path)})`,
+    `DESCRIBE SELECT * FROM read_parquet(${quoteLiteral(path)})`,
   )
   const [counted] = await query(
     bench.connection,
@@ -142,12 +142,7 @@ export async function build(
               connection,
               `SELECT "row", "group" FROM read_parquet(${quoteLiteral(unmatchedPath)})`,
             ),
-      digests: await blockDigests(
-        connection,
-        `(SELECT file_row_number AS "row", * EXCLUDE (file_row_number) FROM ${numbered})`,
-        columns,
-        result.rows,
-      ),
+      digests: await blockDigests(connection, path, columns, result.rows),
     }
   } finally {
     connection.closeSync()

@@ -22,12 +22,14 @@ import type { DuckDBConnection, DuckDBDataChunk, DuckDBVector } from '@duckdb/no
 import { IntegrityError } from '../model/errors.ts'
 import { quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import type { Column } from './columnType.ts'
-import { chunksAhead, query } from './duckdb.ts'
+import { chunksAhead, query, withConnection, type DuckDb } from './duckdb.ts'
 import { inlineBytes, numbersAt, stringsAt, type Numbers } from './rawVector.ts'
 
 export const blockRows = 65_536
-/** Columns in JavaScript at once: of each the rows of a few blocks. */
-const columnsAtOnce = 16
+/** DuckDB makes a stream's chunks on one thread, so two are read side by side. */
+const streamsAtOnce = 2
+/** Of each column the rows of a few blocks are in JavaScript at once. */
+const columnsOfStream = 8
 
 /**
  * Digests of a Parquet file's blocks, each of all columns in their order.
@@ -37,7 +39,7 @@ const columnsAtOnce = 16
  * @param rows how many there are
  */
 export async function blockDigests(
-  connection: DuckDBConnection,
+  duckdb: DuckDb,
   path: string,
   columns: readonly Column[],
   rows: number,
@@ -45,14 +47,35 @@ export async function blockDigests(
   // Called by their number, since any of them may itself be called as the place is.
   const numbered = `(SELECT file_row_number, * FROM read_parquet(${quoteLiteral(path)}, file_row_number = true)) AS numbered(place, ${columns.map((_, at) => `c${at}`).join(', ')})`
   const count = Math.max(1, Math.ceil(rows / blockRows))
-  const digests = Array.from({ length: count }, (): string[] => [])
-  const read = await readColumns(connection, numbered, columns)
-  for (let from = 0; from < read.length; from += columnsAtOnce) {
-    const some = read.slice(from, from + columnsAtOnce)
-    const found = await digestsOf(connection, numbered, { columns: some, rows, count })
-    found.forEach((ofBlock, block) => digests[block]?.push(...ofBlock))
+  const read = await withConnection(duckdb, (connection) => readColumns(connection, numbered, columns))
+  const width = Math.min(columnsOfStream, Math.ceil(read.length / streamsAtOnce))
+  const shares = Array.from({ length: Math.ceil(read.length / width) }, (_, at) =>
+    read.slice(at * width, (at + 1) * width),
+  )
+  const found = await eachOf(shares, streamsAtOnce, (share) =>
+    withConnection(duckdb, (connection) => digestsOf(connection, numbered, { columns: share, rows, count })),
+  )
+  return Array.from({ length: count }, (_, block) => found.map((share) => share[block]?.join('')).join(''))
+}
+
+/** Runs so many at once, and comes back once none is running any more. */
+async function eachOf<Item, Result>(
+  items: readonly Item[],
+  atOnce: number,
+  run: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = []
+  let next = 0
+  const work = async () => {
+    while (next < items.length) {
+      const at = next++
+      results[at] = await run(items[at] as Item)
+    }
   }
-  return digests.map((ofBlock) => ofBlock.join(''))
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, work))
+  const failed = ends.find((end) => end.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  return results
 }
 
 /** The hash of the whole, from the digests of its blocks in order. */
@@ -75,15 +98,26 @@ async function readColumns(
   numbered: string,
   columns: readonly Column[],
 ): Promise<ReadColumn[]> {
-  const lengths = columns.flatMap(({ type }, at) =>
-    type === 'VARCHAR' ? [`CAST(max(strlen(c${at})) AS DOUBLE) AS c${at}`] : [],
+  const looks = columns.flatMap(({ type }, at) =>
+    type === 'VARCHAR'
+      ? [`max(strlen(c${at})) AS bytes${at}`, `bool_and(strlen(c${at}) = length(c${at})) AS ascii${at}`]
+      : [],
   )
-  const [longest = {}] =
-    lengths.length === 0 ? [] : await query(connection, `SELECT ${lengths.join(', ')} FROM ${numbered}`)
-  return columns.map((column, at) => readColumn(column, `c${at}`, Number(longest[`c${at}`] ?? 0)))
+  const [look = {}] =
+    looks.length === 0 ? [] : await query(connection, `SELECT ${looks.join(', ')} FROM ${numbered}`)
+  return columns.map((column, at) => {
+    const text = { longest: Number(look[`bytes${at}`] ?? 0), isAscii: look[`ascii${at}`] === true }
+    return readColumn(column, `c${at}`, text)
+  })
 }
 
-function readColumn(column: Column, name: string, longest: number): ReadColumn {
+interface TextLook {
+  /** In bytes. */
+  readonly longest: number
+  readonly isAscii: boolean
+}
+
+function readColumn(column: Column, name: string, { longest, isAscii }: TextLook): ReadColumn {
   const { type } = column
   if (type === 'DOUBLE' || type === 'FLOAT') {
     return { column, kind: 'double', selected: [`CAST(${name} AS DOUBLE)`] }
@@ -98,7 +132,10 @@ function readColumn(column: Column, name: string, longest: number): ReadColumn {
   }
   const selected = Array.from({ length: pieces }, (_, piece) => {
     const first = piece * inlineBytes + 1
-    return `array_slice(encode(${name}), ${first}, ${first + inlineBytes - 1})`
+    // Letters are cut in a quarter of the time that bytes take.
+    return isAscii
+      ? `substr(${name}, ${first}, ${inlineBytes})`
+      : `array_slice(encode(${name}), ${first}, ${first + inlineBytes - 1})`
   })
   return { column, kind: 'pieces', selected }
 }

@@ -86,6 +86,19 @@ export async function query(
   }
 }
 
+/** Runs something on a connection of its own, and closes it. */
+export async function withConnection<Result>(
+  duckdb: DuckDb,
+  run: (connection: DuckDBConnection) => Promise<Result>,
+): Promise<Result> {
+  const connection = await duckdb.connect()
+  try {
+    return await run(connection)
+  } finally {
+    connection.closeSync()
+  }
+}
+
 /** The chunks of a stream, each read from DuckDB while the one before it is worked on. */
 export async function* chunksAhead(result: DuckDBResult): AsyncGenerator<DuckDBDataChunk> {
   let next = result.fetchChunk()

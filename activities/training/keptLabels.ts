@@ -43,7 +43,7 @@ export async function keptLabels(
     const files = await listFilesOf([source], deps.environment, deps.baseFolder)
     const connection = await ordered.connect()
     const labels = await keepLabels(connection, { source, files, keys, path: local })
-    const digests = await blockDigests(connection, local, labels.columns, labels.rows)
+    const digests = await blockDigests(deps.duckdb, local, labels.columns, labels.rows)
     connection.closeSync()
     return {
       ...labels,

@@ -1,7 +1,7 @@
 /** What a file of a training set holds: its rows, their digests block by block, and a summary of each column. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, quoteLiteral } from '../../iceberg/index.ts'
-import { blockDigests, query, type DuckDb } from '../../offline/index.ts'
+import { blockDigests, query, withConnection, type DuckDb } from '../../offline/index.ts'
 import type { ActivityDeps } from '../deps.ts'
 import type { ColumnSummary, PartFile } from './trainingPlan.ts'
 
@@ -10,42 +10,35 @@ export type PartContent = Pick<PartFile, 'rows' | 'columns' | 'digests'>
 /** Reads a Parquet file as it lies there. */
 export async function contentOf({ duckdb, fileIO }: ActivityDeps, location: string): Promise<PartContent> {
   const path = fileIO.localPath(location)
-  const connection = await duckdb.connect()
-  try {
-    const [counted] = await query(connection, `SELECT count(*) AS rows FROM ${fileSql(path)}`)
-    const rows = Number(counted?.['rows'])
-    return { rows, ...(await whatIsIn(duckdb, path, rows)) }
-  } finally {
-    connection.closeSync()
-  }
+  const [counted] = await withConnection(duckdb, (connection) =>
+    query(connection, `SELECT count(*) AS rows FROM ${fileSql(path)}`),
+  )
+  const rows = Number(counted?.['rows'])
+  return { rows, ...(await whatIsIn(duckdb, path, rows)) }
 }
 
 const fileSql = (path: string) => `read_parquet(${quoteLiteral(path)})`
 
 /** Digests are made in JavaScript and summaries in DuckDB, both at the same time. */
-export async function whatIsIn(
+export function whatIsIn(
   duckdb: DuckDb,
   path: string,
   rows: number,
 ): Promise<Pick<PartFile, 'digests' | 'columns'>> {
-  const [one, other] = [await duckdb.connect(), await duckdb.connect()]
-  try {
-    const described = await query(one, `DESCRIBE SELECT * FROM ${fileSql(path)}`)
+  return withConnection(duckdb, async (connection) => {
+    const described = await query(connection, `DESCRIBE SELECT * FROM ${fileSql(path)}`)
     const columns = described.map(({ column_name, column_type }) => ({
       name: String(column_name),
       type: String(column_type),
     }))
     const [digests, summary] = await Promise.allSettled([
-      blockDigests(one, path, columns, rows),
-      summaries(other, path, columns, rows),
+      blockDigests(duckdb, path, columns, rows),
+      summaries(connection, path, columns, rows),
     ])
     if (digests.status === 'rejected') throw digests.reason
     if (summary.status === 'rejected') throw summary.reason
     return { digests: digests.value, columns: summary.value }
-  } finally {
-    one.closeSync()
-    other.closeSync()
-  }
+  })
 }
 
 const scalars = /^(DOUBLE|FLOAT|BIGINT|INTEGER|SMALLINT|TINYINT|BOOLEAN|VARCHAR|DATE|TIMESTAMP.*|DECIMAL.*)$/

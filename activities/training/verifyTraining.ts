@@ -111,14 +111,11 @@ async function labelsFinding(
   { labels: { path, columns, rows, contentHash: hash } }: TrainingPlan,
 ): Promise<FileFinding[]> {
   if (!(await deps.fileIO.exists(path))) return [finding(path, 'missing')]
-  const connection = await deps.duckdb.connect()
   try {
-    const found = contentHash(await blockDigests(connection, deps.fileIO.localPath(path), columns, rows))
+    const found = contentHash(await blockDigests(deps.duckdb, deps.fileIO.localPath(path), columns, rows))
     return found === hash ? [] : [finding(path, 'changed', { detail: 'the labels that were kept' })]
   } catch (error) {
     return [finding(path, 'unreadable', { detail: messageOf(error) })]
-  } finally {
-    connection.closeSync()
   }
 }
 

@@ -49,7 +49,7 @@ async function hashOf(path: string): Promise<string> {
     type: String(row['column_type']),
   }))
   const [counted] = await query(bench.connection, `SELECT count(*) AS rows FROM ${file}`)
-  return contentHash(await blockDigests(bench.connection, path, found, Number(counted?.['rows'])))
+  return contentHash(await blockDigests(bench.duckdb, path, found, Number(counted?.['rows'])))
 }
 
 /** How many different ones files of these rows have. */

@@ -142,7 +142,7 @@ export async function build(
               connection,
               `SELECT "row", "group" FROM read_parquet(${quoteLiteral(unmatchedPath)})`,
             ),
-      digests: await blockDigests(connection, path, columns, result.rows),
+      digests: await blockDigests(bench.duckdb, path, columns, result.rows),
     }
   } finally {
     connection.closeSync()

@@ -94,9 +94,12 @@ function checkNames({ source, columns }: SourceRelation, keys: readonly WantedKe
   // Names of columns have no case in DuckDB.
   const taken = names.find((name) => name.toLowerCase() === labelRow)
   if (taken !== undefined) {
-    throw new InputError(`labels: a column ${taken} cannot be kept, since DuckDB calls a row's place so. Give it another name.`, {
-      column: taken,
-    })
+    throw new InputError(
+      `labels: a column ${taken} cannot be kept, since DuckDB calls a row's place so. Give it another name.`,
+      {
+        column: taken,
+      },
+    )
   }
   for (const { column, as } of keys) {
     if (names.includes(column)) continue

@@ -72,7 +72,11 @@ interface Found {
 }
 
 /** What a row's step consists of, as tables call it and as the join does. */
-const placeColumns = { event_timestamp: 'event_ts', created_timestamp: 'created_ts', run_id: 'run_id' } as const
+const placeColumns = {
+  event_timestamp: 'event_ts',
+  created_timestamp: 'created_ts',
+  run_id: 'run_id',
+} as const
 
 class GroupJoin {
   private readonly made: string[] = []

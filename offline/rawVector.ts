@@ -47,7 +47,8 @@ export class RawVector {
   }
 }
 
-export const numbersAt = (chunk: DuckDBDataChunk, column: number): RawVector => new RawVector(chunk, column, 8)
+export const numbersAt = (chunk: DuckDBDataChunk, column: number): RawVector =>
+  new RawVector(chunk, column, 8)
 
 export const stringsAt = (chunk: DuckDBDataChunk, column: number): RawVector =>
   new RawVector(chunk, column, stringBytes)

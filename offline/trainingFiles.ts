@@ -4,5 +4,11 @@ import { withoutDictionaries } from '../iceberg/duckdb/writer.ts'
 /** @param types of all columns, as DuckDB writes them */
 export function writtenAs(types: readonly string[]): string {
   const hasFloats = types.some((type) => /\b(DOUBLE|FLOAT)\b/.test(type))
-  return ['FORMAT parquet', 'COMPRESSION zstd', ...(hasFloats ? [withoutDictionaries] : [])].join(', ')
+  // Level 1, as PyArrow has it: of DuckDB's 3 the files of a set of doubles are no smaller, and take half as long again.
+  return [
+    'FORMAT parquet',
+    'COMPRESSION zstd',
+    'COMPRESSION_LEVEL 1',
+    ...(hasFloats ? [withoutDictionaries] : []),
+  ].join(', ')
 }

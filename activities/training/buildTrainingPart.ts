@@ -1,13 +1,7 @@
 /** Builds one part of a training set: joins a range of the labels against every group, as the plan has pinned them. */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import {
-  bucketColumns,
-  planScan,
-  readDataFiles,
-  type Filter,
-  type Table,
-} from '../../iceberg/index.ts'
+import { bucketColumns, planScan, readDataFiles, type Filter, type Table } from '../../iceberg/index.ts'
 import { InputError, type FeatureType, type OnDemand } from '../../model/index.ts'
 import {
   buildPart,

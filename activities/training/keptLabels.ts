@@ -3,13 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { EpochMs, TrainingRequest } from '../../model/index.ts'
-import {
-  blockDigests,
-  contentHash,
-  keepLabels,
-  listFilesOf,
-  type KeptLabels,
-} from '../../offline/index.ts'
+import { blockDigests, contentHash, keepLabels, listFilesOf, type KeptLabels } from '../../offline/index.ts'
 import type { ActivityDeps } from '../deps.ts'
 import { labelsSource } from './labelsSource.ts'
 import type { Pins } from './pinGroups.ts'
@@ -43,7 +37,7 @@ export async function keptLabels(
     const files = await listFilesOf([source], deps.environment, deps.baseFolder)
     const connection = await ordered.connect()
     const labels = await keepLabels(connection, { source, files, keys, path: local })
-    const digests = await blockDigests(deps.duckdb, local, labels.columns, labels.rows)
+    const { digests } = await blockDigests(deps.duckdb, local, labels.columns, labels.rows)
     connection.closeSync()
     return {
       ...labels,

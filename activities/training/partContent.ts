@@ -1,7 +1,7 @@
 /** What a file of a training set holds: its rows, their digests block by block, and a summary of each column. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, quoteLiteral } from '../../iceberg/index.ts'
-import { blockDigests, query, withConnection, type DuckDb } from '../../offline/index.ts'
+import { blockDigests, query, withConnection, type DuckDb, type Row } from '../../offline/index.ts'
 import type { ActivityDeps } from '../deps.ts'
 import type { ColumnSummary, PartFile } from './trainingPlan.ts'
 
@@ -19,7 +19,7 @@ export async function contentOf({ duckdb, fileIO }: ActivityDeps, location: stri
 
 const fileSql = (path: string) => `read_parquet(${quoteLiteral(path)})`
 
-/** Digests are made in JavaScript and summaries in DuckDB, both at the same time. */
+/** Digests are made in JavaScript and bounds in DuckDB, both at the same time. */
 export function whatIsIn(
   duckdb: DuckDb,
   path: string,
@@ -31,44 +31,49 @@ export function whatIsIn(
       name: String(column_name),
       type: String(column_type),
     }))
-    const [digests, summary] = await Promise.allSettled([
+    const [hashed, looked] = await Promise.allSettled([
       blockDigests(duckdb, path, columns, rows),
-      summaries(connection, path, columns, rows),
+      boundsOf(connection, path, columns),
     ])
-    if (digests.status === 'rejected') throw digests.reason
-    if (summary.status === 'rejected') throw summary.reason
-    return { digests: digests.value, columns: summary.value }
+    if (hashed.status === 'rejected') throw hashed.reason
+    if (looked.status === 'rejected') throw looked.reason
+    const { digests, nulls } = hashed.value
+    const summaries = looked.value.map((bounds, at) => ({ ...bounds, nulls: nulls[at] as number }))
+    return { digests, columns: summaries }
   })
 }
 
 const scalars = /^(DOUBLE|FLOAT|BIGINT|INTEGER|SMALLINT|TINYINT|BOOLEAN|VARCHAR|DATE|TIMESTAMP.*|DECIMAL.*)$/
 const floats = /^(DOUBLE|FLOAT)$/
 
-async function summaries(
+/** Least and greatest values as DuckDB writes them; null for lists, and where there is none but NaN. */
+async function boundsOf(
   connection: DuckDBConnection,
   path: string,
   columns: readonly { name: string; type: string }[],
-  rows: number,
-): Promise<ColumnSummary[]> {
-  const figures = columns.flatMap(({ name, type }, at) => {
-    const column = quoteIdentifier(name)
-    return scalars.test(type)
-      ? [`count(${column}) AS n${at}`, ...bounds(`min(${column})`, `max(${column})`, at)]
-      : [`count(${column}) AS n${at}`]
-  })
-  const [row = {}] = await query(connection, `SELECT ${figures.join(', ')} FROM ${fileSql(path)}`)
-  // NaN is the greatest of doubles. A filter on every column would take twice the time, so those alone that have one get it.
-  const withNaN = columns.flatMap(({ name, type }, at) => {
-    if (!floats.test(type) || row[`greatest${at}`] !== 'nan') return []
-    const [column, filter] = [quoteIdentifier(name), `FILTER (NOT isnan(${quoteIdentifier(name)}))`]
-    return bounds(`min(${column}) ${filter}`, `max(${column}) ${filter}`, at)
-  })
-  const [numbers = {}] =
-    withNaN.length === 0 ? [] : await query(connection, `SELECT ${withNaN.join(', ')} FROM ${fileSql(path)}`)
-  const found = { ...row, ...numbers }
+): Promise<Omit<ColumnSummary, 'nulls'>[]> {
+  const all = columns.map(({ name, type }, at) => ({ column: quoteIdentifier(name), type, at }))
+  const found: Row = {}
+  const look = async (figures: readonly string[]) => {
+    if (figures.length === 0) return
+    Object.assign(found, ...(await query(connection, `SELECT ${figures.join(', ')} FROM ${fileSql(path)}`)))
+  }
+  // Asked for nothing but bounds of numbers and times, DuckDB looks them up in the file's footer.
+  const [texts, others] = [[], []] as [typeof all, typeof all]
+  for (const one of all) if (scalars.test(one.type)) (one.type === 'VARCHAR' ? texts : others).push(one)
+  await look(others.flatMap(({ column, at }) => bounds(`min(${column})`, `max(${column})`, at)))
+  await look(texts.flatMap(({ column, at }) => bounds(`min(${column})`, `max(${column})`, at)))
+  // NaN is the greatest of doubles. The filter takes time, so those columns alone that have one get it.
+  const withNaN = others.filter(({ type, at }) => floats.test(type) && found[`greatest${at}`] === 'nan')
+  await look(
+    withNaN.flatMap(({ column, at }) => {
+      const filter = `FILTER (NOT isnan(${column}))`
+      return bounds(`min(${column}) ${filter}`, `max(${column}) ${filter}`, at)
+    }),
+  )
   const text = (value: unknown) => (typeof value === 'string' ? value : null)
   return columns.map(({ name, type }, at) => ({
-    ...{ name, type, nulls: rows - Number(found[`n${at}`]) },
+    ...{ name, type },
     min: text(found[`least${at}`]),
     max: text(found[`greatest${at}`]),
   }))

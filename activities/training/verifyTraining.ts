@@ -12,12 +12,7 @@ import { canonicalJson, type TrainingSet } from '../../registry/index.ts'
 import type { ActivityDeps } from '../deps.ts'
 import { readJsonFile } from '../runFiles.ts'
 import { makePart } from './buildTrainingPart.ts'
-import {
-  differingColumns,
-  firstBlockOf,
-  isSameContent,
-  type ColumnDifference,
-} from './compareParts.ts'
+import { differingColumns, firstBlockOf, isSameContent, type ColumnDifference } from './compareParts.ts'
 import { contentOf, type PartContent } from './partContent.ts'
 import { finishedSet } from './finishedSet.ts'
 import { manifestOf, type TrainingManifest } from './finishTraining.ts'
@@ -112,8 +107,10 @@ async function labelsFinding(
 ): Promise<FileFinding[]> {
   if (!(await deps.fileIO.exists(path))) return [finding(path, 'missing')]
   try {
-    const found = contentHash(await blockDigests(deps.duckdb, deps.fileIO.localPath(path), columns, rows))
-    return found === hash ? [] : [finding(path, 'changed', { detail: 'the labels that were kept' })]
+    const { digests } = await blockDigests(deps.duckdb, deps.fileIO.localPath(path), columns, rows)
+    return contentHash(digests) === hash
+      ? []
+      : [finding(path, 'changed', { detail: 'the labels that were kept' })]
   } catch (error) {
     return [finding(path, 'unreadable', { detail: messageOf(error) })]
   }

@@ -49,7 +49,8 @@ async function hashOf(path: string): Promise<string> {
     type: String(row['column_type']),
   }))
   const [counted] = await query(bench.connection, `SELECT count(*) AS rows FROM ${file}`)
-  return contentHash(await blockDigests(bench.duckdb, path, found, Number(counted?.['rows'])))
+  const { digests } = await blockDigests(bench.duckdb, path, found, Number(counted?.['rows']))
+  return contentHash(digests)
 }
 
 /** How many different ones files of these rows have. */
@@ -107,7 +108,9 @@ describe('is another', () => {
     'for a false instead of a null': select(at(3, 'false', 'flag')),
     'for an empty text instead of a null': select(at(7, `''`, 'said')),
     'for a letter of a long text': select(at(1, `replace(${columns.long}, '1', '2')`, 'long')),
-    'for the last of 48 letters': select(at(48, `'0123456789abcdefghijklmnopqrstuvwxyz0123456789AB_'`, 'edge')),
+    'for the last of 48 letters': select(
+      at(48, `'0123456789abcdefghijklmnopqrstuvwxyz0123456789AB_'`, 'edge'),
+    ),
     'for a microsecond': select(at(1, `${columns.moment} + INTERVAL 1 MICROSECOND`, 'moment')),
     'for an element of a list': select(at(1, '[i, NULL, NULL]', 'many')),
     'for a null list instead of an empty one': select({

@@ -26,10 +26,7 @@ export interface WrittenLabels extends KeptLabels {
 /** The rows of a query as labels, in its order; the query has the column `at`. */
 export async function writeLabels(bench: Workbench, select: string): Promise<WrittenLabels> {
   const path = newPath(bench, 'labels')
-  await query(
-    bench.connection,
-    `COPY (${select}) TO ${quoteLiteral(path)} (FORMAT parquet)`,
-  )
+  await query(bench.connection, `COPY (${select}) TO ${quoteLiteral(path)} (FORMAT parquet)`)
   const described = await query(
     bench.connection,
     `DESCRIBE SELECT * FROM read_parquet(${quoteLiteral(path)})`,
@@ -142,7 +139,7 @@ export async function build(
               connection,
               `SELECT "row", "group" FROM read_parquet(${quoteLiteral(unmatchedPath)})`,
             ),
-      digests: await blockDigests(bench.duckdb, path, columns, result.rows),
+      digests: (await blockDigests(bench.duckdb, path, columns, result.rows)).digests,
     }
   } finally {
     connection.closeSync()

@@ -91,8 +91,9 @@ export abstract class BlockColumn {
   }
 
   get nullCount(): number {
-    if (!this.nulls.includes(1)) return 0
-    return this.nulls.reduce((sum, isNull) => sum + isNull, 0)
+    let count = 0
+    for (let row = 0; row < this.nulls.length; row++) count += this.nulls[row] as number
+    return count
   }
 
   /** Makes it as it was before it took anything. */

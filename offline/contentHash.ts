@@ -27,6 +27,8 @@ import { chunksAhead, withConnection, type DuckDb } from './duckdb.ts'
 import { numbersAt } from './rawVector.ts'
 
 export const blockRows = 65_536
+/** In hex digits. */
+const digestLength = 64
 /** DuckDB makes a stream's chunks on one thread, so two are read side by side. */
 const streamsAtOnce = 2
 /** Of each column the rows of a few blocks are in JavaScript at once. */
@@ -35,7 +37,7 @@ const columnsOfStream = 8
 export interface BlockDigests {
   /** For each block those of all columns, one behind the other. */
   readonly digests: readonly string[]
-  /** For each column how many of its values are null. */
+  /** For each column that was read how many of its values are null. */
   readonly nulls: readonly number[]
 }
 
@@ -45,17 +47,20 @@ export interface BlockDigests {
  * @param path as DuckDB opens it
  * @param columns all of the file's, in their order
  * @param rows how many there are
+ * @param known for each block the digests of its first columns, which are not read then; none of any by default
  */
 export async function blockDigests(
   duckdb: DuckDb,
   path: string,
   columns: readonly Column[],
   rows: number,
+  known: readonly string[] = [],
 ): Promise<BlockDigests> {
   // Called by their number, since any of them may itself be called as the place is.
   const numbered = `(SELECT file_row_number, * FROM read_parquet(${quoteLiteral(path)}, file_row_number = true)) AS numbered(place, ${columns.map((_, at) => `c${at}`).join(', ')})`
   const count = Math.max(1, Math.ceil(rows / blockRows))
-  const read = await withConnection(duckdb, (connection) => readColumns(connection, numbered, columns))
+  const all = await withConnection(duckdb, (connection) => readColumns(connection, numbered, columns))
+  const read = all.slice(columnsOf(known))
   const width = Math.min(columnsOfStream, Math.ceil(read.length / streamsAtOnce))
   const shares = Array.from({ length: Math.ceil(read.length / width) }, (_, at) =>
     read.slice(at * width, (at + 1) * width),
@@ -65,11 +70,14 @@ export async function blockDigests(
   )
   return {
     digests: Array.from({ length: count }, (_, block) =>
-      found.map(({ digests }) => digests[block]?.join('')).join(''),
+      [known[block] ?? '', ...found.map(({ digests }) => digests[block]?.join(''))].join(''),
     ),
     nulls: found.flatMap(({ nulls }) => nulls),
   }
 }
+
+/** How many columns a block's digests are of. */
+export const columnsOf = ([first = '']: readonly string[]): number => first.length / digestLength
 
 /** Runs so many at once, and comes back once none is running any more. */
 async function eachOf<Item, Result>(

@@ -20,7 +20,7 @@ export class RawVector {
     const vector = bindings.data_chunk_get_vector(chunk, column)
     this.data = bindings.vector_get_data(vector, rowCount * bytesOfRow)
     // Null where there is no mask, though its type does not say so.
-    this.validity = bindings.vector_get_validity(vector, Math.ceil(rowCount / 64) * 8) as Uint8Array | null
+    this.validity = bindings.vector_get_validity(vector, Math.ceil(rowCount / 64) * 8)
   }
 
   /** Of a DOUBLE; what stands in place of a null is anything. */

@@ -99,7 +99,7 @@ export async function buildPart(connection: DuckDBConnection, part: PartRequest)
   )
   const labels = `(SELECT * FROM read_parquet(${quoteLiteral(part.labelsPath)}, file_row_number = true) WHERE ${labelRow} >= ${part.from} AND ${labelRow} < ${part.to})`
   await run(
-    `CREATE TEMP TABLE part_labels AS SELECT ${[`${labelRow} AS label_row`, `${quoteIdentifier(part.timeColumn)} AS label_time`, ...keyColumns].join(', ')} FROM ${labels}`,
+    `CREATE TEMP VIEW part_labels AS SELECT ${[`${labelRow} AS label_row`, `${quoteIdentifier(part.timeColumn)} AS label_time`, ...keyColumns].join(', ')} FROM ${labels}`,
   )
   const [bounds] = await run(
     'SELECT epoch_us(min(label_time)) AS first, epoch_us(max(label_time)) AS last FROM part_labels',
@@ -122,7 +122,7 @@ export async function buildPart(connection: DuckDBConnection, part: PartRequest)
       await joinGroup(connection, joined, { labels: 'part_labels', into: `found_${at}`, ...abort }),
     )
   }
-  await run('DROP TABLE part_labels')
+  await run('DROP VIEW part_labels')
   const found = part.groups
     .map((_, at) => `LEFT JOIN found_${at} ON found_${at}.label_row = labels.${labelRow}`)
     .join(' ')

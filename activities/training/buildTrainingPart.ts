@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { bucketColumns, planScan, readDataFiles, type Filter, type Table } from '../../iceberg/index.ts'
 import { InputError, type FeatureType, type OnDemand } from '../../model/index.ts'
 import {
+  blockRows,
   buildPart,
   onDemandRows,
   writeArrow,
@@ -134,8 +135,12 @@ async function makeParquet(
       unmatchedPath: unmatched === null ? null : deps.fileIO.localPath(unmatched),
       ...abort,
     })
-    // The written file is read again: what is promised of the set is true of its files.
-    return { file, arrowHash: null, unmatched, rows, matched, ...(await whatIsIn(deps.duckdb, path, rows)) }
+    // Features are read again: what is promised of the set is true of its files. Label columns are those of the kept labels,
+    // row by row, and have their digests; `asof train verify` reads both.
+    const first = from / blockRows
+    const known = plan.labels.digests.slice(first, first + Math.max(1, Math.ceil(rows / blockRows)))
+    const content = await whatIsIn(deps.duckdb, path, rows, known)
+    return { file, arrowHash: null, unmatched, rows, matched, ...content }
   } catch (error) {
     // An attempt that is cancelled may be the last to write here.
     await deleteFiles(deps, { file, unmatched })

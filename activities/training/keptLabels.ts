@@ -13,6 +13,8 @@ export interface Kept extends KeptLabels {
   /** A location. */
   readonly path: string
   readonly contentHash: string
+  /** Of its blocks (`offline/contentHash.ts`). */
+  readonly digests: readonly string[]
   readonly timeColumn: string
 }
 
@@ -42,6 +44,7 @@ export async function keptLabels(
     return {
       ...labels,
       path,
+      digests,
       contentHash: contentHash(digests),
       timeColumn: source.timestamp,
     }

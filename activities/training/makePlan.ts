@@ -73,6 +73,7 @@ export async function makePlan(
     plannedAt: new Date(await deps.now()).toISOString(),
     labels: {
       ...{ path: kept.path, rows, contentHash: kept.contentHash, timeColumn: kept.timeColumn },
+      digests: kept.digests,
       columns: kept.columns,
       range: kept.range === null ? null : { from: String(kept.range.from), to: String(kept.range.to) },
     },

@@ -72,6 +72,8 @@ export interface TrainingPlan {
     readonly path: string
     readonly rows: number
     readonly contentHash: string
+    /** Of its blocks, in order; parts begin where blocks do, and have these for their label columns. */
+    readonly digests: readonly string[]
     readonly timeColumn: string
     readonly columns: readonly { readonly name: string; readonly type: string }[]
     /** Microseconds since the epoch; null where there are no labels. */

@@ -1,6 +1,6 @@
 /** What a worker process of its own holds at most, over the whole workflow of six months of flights and of twelve. */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { applyRegistration, planRegistration } from '../activities/index.ts'
@@ -119,8 +119,7 @@ async function peakMegabytes(
     if (outcome !== 'published' || !entities) {
       throw new Error(`The workflow ended ${outcome} with ${entities} entities served.`)
     }
-    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))?.[1]
-    return Number(peak) / 1000
+    return worker.peakMegabytes()
   } finally {
     await worker.stop()
   }

@@ -18,7 +18,7 @@ import { trainingSetFloor } from './floors/trainingSet.ts'
 import { measured, secondsOf, type Row, type Turn } from './measure.ts'
 import type { Bench, Subject } from './subject.ts'
 import { openWideStore, wideFeatures, wideGroup } from './wideStore.ts'
-import { startWorker, type WorkerProcess } from './workerProcess.ts'
+import { startWorker } from './workerProcess.ts'
 
 const [entities, hours] = [100_000, 100]
 const turns = 3
@@ -189,7 +189,7 @@ async function takeTurns(
       if (turn < 0) await refuseDifferentSets(bench, manifest, byHand, home.isCorrected)
       else {
         taken.push({ ours, floor: bare })
-        peaks.push(peakMegabytes(worker))
+        peaks.push(worker.peakMegabytes())
       }
       rmSync(join(String(home.environment['ASOF_HOME']), 'training'), { recursive: true, force: true })
     }
@@ -197,10 +197,6 @@ async function takeTurns(
     await worker.stop()
   }
   return { taken, peaks }
-}
-
-function peakMegabytes({ pid }: WorkerProcess): number {
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000
 }
 
 /** Label by label the same ten doubles; where rows were corrected, the floor is wrong of those that late rows overtook. */

@@ -1,10 +1,12 @@
 /** A worker as a process of its own, so that its memory can be read, and nothing else's. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export interface WorkerProcess {
-  readonly pid: number
+  /** The most memory that it has had so far. */
+  peakMegabytes(): number
   stop(): Promise<void>
 }
 
@@ -21,7 +23,10 @@ export async function startWorker(environment: Record<string, string>): Promise<
   await Promise.race([once(worker, 'message'), ended])
   ended.catch(() => undefined)
   return {
-    pid: worker.pid ?? 0,
+    peakMegabytes() {
+      const status = readFileSync(`/proc/${String(worker.pid)}/status`, 'utf8')
+      return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1000
+    },
     async stop() {
       const exited = once(worker, 'exit')
       worker.kill('SIGTERM')

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: every row against its floor, as a table on the terminal and with `--json` as JSON.
- * `npm run bench -- <part of a name>` measures only the rows whose names have it.
+ * `npm run bench -- <part of a name>` measures only the rows whose names have it; `--peers` adds rows beside other stores.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,12 +12,13 @@ import { hourlyBackfill } from './backfill.ts'
 import { materialize } from './materialize.ts'
 import type { Goal, Measured, Row } from './measure.ts'
 import { workerMemory } from './memory.ts'
+import { feastTrainingSet } from './peers/feast.ts'
 import { planning } from './planScan.ts'
 import { duckdbLimits, type Bench, type Subject } from './subject.ts'
 import { largeTrainingSet, trainingSet } from './training.ts'
 import { wholeWorkflow } from './workflow.ts'
 
-const subjects: readonly Subject[] = [
+const own: readonly Subject[] = [
   hourlyBackfill,
   wholeWorkflow,
   materialize,
@@ -26,6 +27,7 @@ const subjects: readonly Subject[] = [
   trainingSet,
   largeTrainingSet,
 ]
+const subjects = process.argv.includes('--peers') ? [...own, feastTrainingSet] : own
 
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const isWanted = ({ what }: Row) =>

@@ -11,8 +11,7 @@ import { delimiter, join } from 'node:path'
 
 export const temporalCliVersion = '1.5.1'
 export const pyIcebergVersion = '0.12.0'
-/** With the catalog in SQLite, Arrow, and the core that it partitions with. */
-const pyIcebergPackage = `pyiceberg[sql-sqlite,pyarrow,pyiceberg-core]==${pyIcebergVersion}`
+export const feastVersion = '0.67.0'
 
 /** Where downloaded and built programs are kept. */
 export function cacheFolder() {
@@ -106,33 +105,75 @@ async function downloadTemporal(folder) {
 }
 
 /** Python with PyIceberg, the independent reader that the tests hold our tables against. */
-export function pyIcebergPython() {
-  return (
-    process.env.ASOF_PYICEBERG_PYTHON ?? join(cacheFolder(), `pyiceberg-${pyIcebergVersion}`, 'bin', 'python')
-  )
-}
+export const pyIcebergPython = () => pythonOf(pyIceberg)
 
 /** @param {(sentence: string) => void} say */
-export async function ensurePyIceberg(say) {
-  const python = pyIcebergPython()
-  if (
-    existsSync(python) &&
-    spawnSync(python, ['-c', 'import pyiceberg, pyarrow, sqlalchemy, pyiceberg_core']).status === 0
-  )
-    return
-  const cure = `Make a virtual environment with '${pyIcebergPackage}' and set ASOF_PYICEBERG_PYTHON to its python.`
+export const ensurePyIceberg = (say) => ensurePython(pyIceberg, say)
+
+/**
+ * Python with Feast, which the bench measures beside ours where it is asked to.
+ * @param {(sentence: string) => void} say
+ */
+export const ensureFeast = (say) => ensurePython(feast, say)
+
+/**
+ * A Python package in a virtual environment of its own.
+ * @typedef {object} PythonPackage
+ * @property {string} name
+ * @property {string} version
+ * @property {string} wanted as pip takes it
+ * @property {string} imports what has to be there for it to work
+ * @property {string} variable that names a Python which has it
+ */
+
+/** @type {PythonPackage} */
+const pyIceberg = {
+  name: 'PyIceberg',
+  version: pyIcebergVersion,
+  // With the catalog in SQLite, Arrow, and the core that it partitions with.
+  wanted: `pyiceberg[sql-sqlite,pyarrow,pyiceberg-core]==${pyIcebergVersion}`,
+  imports: 'pyiceberg, pyarrow, sqlalchemy, pyiceberg_core',
+  variable: 'ASOF_PYICEBERG_PYTHON',
+}
+
+/** @type {PythonPackage} */
+const feast = {
+  name: 'Feast',
+  version: feastVersion,
+  wanted: `feast[duckdb]==${feastVersion}`,
+  imports: 'feast, duckdb, ibis, pandas',
+  variable: 'ASOF_FEAST_PYTHON',
+}
+
+/** @param {PythonPackage} which */
+const folderOf = ({ name, version }) => join(cacheFolder(), `${name.toLowerCase()}-${version}`)
+
+/** @param {PythonPackage} which */
+const pythonOf = (which) => process.env[which.variable] ?? join(folderOf(which), 'bin', 'python')
+
+/**
+ * @param {PythonPackage} which
+ * @param {(sentence: string) => void} say
+ * @returns {Promise<string>} the Python
+ */
+async function ensurePython(which, say) {
+  const { name, version, wanted, imports, variable } = which
+  const python = pythonOf(which)
+  if (existsSync(python) && spawnSync(python, ['-c', `import ${imports}`]).status === 0) return python
+  const cure = `Make a virtual environment with '${wanted}' and set ${variable} to its python.`
   const host = findOnPath('python3')
-  if (host === null) throw new Error(`The tests need Python 3.10 or newer with its venv module. ${cure}`)
-  say(`Installing PyIceberg ${pyIcebergVersion} into a virtual environment of its own, once.`)
-  const folder = join(cacheFolder(), `pyiceberg-${pyIcebergVersion}`)
+  if (host === null) throw new Error(`${name} needs Python 3.10 or newer with its venv module. ${cure}`)
+  say(`Installing ${name} ${version} into a virtual environment of its own, once.`)
+  const folder = folderOf(which)
   mkdirSync(cacheFolder(), { recursive: true })
   for (const [command, args] of /** @type {[string, string[]][]} */ ([
     [host, ['-m', 'venv', folder]],
-    [join(folder, 'bin', 'pip'), ['install', '--quiet', pyIcebergPackage]],
+    [join(folder, 'bin', 'pip'), ['install', '--quiet', wanted]],
   ])) {
     const { code, output } = await run(command, args, {})
-    if (code !== 0) throw new Error(`PyIceberg could not be installed: ${output.trim().slice(-400)} ${cure}`)
+    if (code !== 0) throw new Error(`${name} could not be installed: ${output.trim().slice(-400)} ${cure}`)
   }
+  return join(folder, 'bin', 'python')
 }
 
 /** @returns {string | null} */

@@ -9,6 +9,7 @@ import {
 } from '@duckdb/node-api'
 import { quoteIdentifier } from '../iceberg/index.ts'
 import { IntegrityError, shapeOf, type BoundGroup, type FeatureType } from '../model/index.ts'
+import { chunksAhead, numbersAt } from '../offline/index.ts'
 import type { FeatureColumn, KeyValue, NumberColumn, OnlineColumns, ScalarValue } from '../online/index.ts'
 
 /**
@@ -35,7 +36,7 @@ export async function* onlineRowsOf(
   const result = await connection.stream(`SELECT ${columns.join(', ')} FROM ${quoteIdentifier(winners)}`)
   let streamed = 0
   let batch: DuckDBDataChunk[] = []
-  for await (const chunk of result) {
+  for await (const chunk of chunksAhead(result)) {
     batch.push(chunk)
     streamed += chunk.rowCount
     if (lengthOf(batch) < batchRows) continue
@@ -154,12 +155,13 @@ function numberColumn<Items extends Float64Array | BigInt64Array>(
   let start = 0
   for (const chunk of chunks) {
     const { rowCount } = chunk
-    const vector = chunk.getColumnVector(at) as DuckDBVector<Items[number]>
-    for (let row = 0; row < rowCount; row++) {
-      const value = vector.getItem(row)
-      if (value === null) (nulls ??= new Uint8Array(items.length))[start + row] = 1
-      else items[start + row] = value
-    }
+    const vector = numbersAt(chunk, at)
+    if (items instanceof Float64Array) items.set(vector.doubles, start)
+    else items.set(vector.integers, start)
+    vector.eachNull(0, rowCount, (row) => {
+      nulls ??= new Uint8Array(items.length)
+      nulls[start + row] = 1
+    })
     start += rowCount
   }
   return { items, nulls }

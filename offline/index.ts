@@ -7,7 +7,16 @@ export { compiledText } from './compiledText.ts'
 export { duckdbTypeOf } from './columnType.ts'
 export { computeRange, type ComputeRequest } from './compute.ts'
 export { computeRows, type RowsRequest } from './computeRows.ts'
-export { openDuckDb, query, withConnection, type DuckDb, type DuckDbOptions, type Row } from './duckdb.ts'
+export { numbersAt } from './rawVector.ts'
+export {
+  chunksAhead,
+  openDuckDb,
+  query,
+  withConnection,
+  type DuckDb,
+  type DuckDbOptions,
+  type Row,
+} from './duckdb.ts'
 export { blockDigests, blockRows, columnsOf, contentHash } from './contentHash.ts'
 export { keepLabels, type KeptLabels } from './labels.ts'
 export { onDemandRows } from './onDemandRows.ts'

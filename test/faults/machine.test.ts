@@ -203,7 +203,7 @@ test('the registry locked by another process for a while: the run waits', async 
       '-e',
       `const Database = require('libsql'); const db = new Database(process.argv[1]); let held = false
        const turn = () => { try { db.exec(held ? 'commit' : 'begin immediate'); held = !held } catch { return setTimeout(turn, 5) }
-         if (held) process.stdout.write('held '); setTimeout(turn, held ? 700 : 60) }
+         if (held) process.stdout.write('held '); setTimeout(turn, held ? 250 : 60) }
        turn()`,
       databasePath(restored.config),
     ],

@@ -89,6 +89,14 @@ export function mergeMark(
   return { ...ended, card: { ...stored.card, complete: mark } }
 }
 
+/** What stands in a card's place while its values are removed: no load that has begun may write or be marked any more. */
+export const withdrawn = (stored: StoredCard): StoredCard => ({
+  ...stored,
+  card: { ...stored.card, complete: null },
+  life: randomUUID(),
+  started: [],
+})
+
 /**
  * A load looks at whatever the loads before it may have written, so its end is theirs too. It cannot look into a table
  * that is gone: what a load of that one still writes, the load after the next one finds.

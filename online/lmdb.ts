@@ -23,6 +23,7 @@ import {
   mergeMark,
   mergeStart,
   unfinishedOf,
+  withdrawn,
   type StoredCard,
 } from './card.ts'
 import { EncodedRows } from './encodedRows.ts'
@@ -171,7 +172,7 @@ class LmdbStore implements OnlineStore {
   }
 
   async count(group: string): Promise<number> {
-    const { start, end } = rangeOf(this.valueKey(group, '').toString())
+    const { start, end } = this.rangeOfValues(group)
     return (await this.attempt('read', ({ values }) => values.getKeysCount({ start, end }))) ?? 0
   }
 
@@ -187,6 +188,21 @@ class LmdbStore implements OnlineStore {
     }
   }
 
+  async drop(group: string): Promise<number | null> {
+    let removed: number | null = null
+    for (;;) {
+      const life = await this.transact((tables) => this.withdraw(tables, group))
+      let count = 0
+      do {
+        await nextTurn()
+        count = await this.transact(({ values }) => removeAll(values, this.rangeOfValues(group)))
+        if (count > 0 || life !== null) removed = (removed ?? 0) + count
+      } while (count > 0)
+      // A load that has begun since may have written what was just removed: its life ends, too.
+      if (life === null || (await this.transact((tables) => this.forget(tables, group, life)))) return removed
+    }
+  }
+
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
@@ -198,7 +214,7 @@ class LmdbStore implements OnlineStore {
     const stored = this.storedCard(tables, group)
     if (stored === null) return null
     const prefix = this.valueKey(group, '')
-    const { start, end } = rangeOf(prefix.toString())
+    const { start, end } = this.rangeOfValues(group)
     const range = { start: after ?? start, end, exclusiveStart: after !== null, limit: rowsPerScan }
     const rows: ScannedRow[] = []
     let last: Buffer | null = null
@@ -208,6 +224,30 @@ class LmdbStore implements OnlineStore {
       rows.push({ keys, value: this.decode(tables, group, bytes), order: decodeOrder(bytes) })
     }
     return { rows, last }
+  }
+
+  /** @returns the life of the card that stands there then; null where there is none */
+  private withdraw(tables: Tables, group: string): string | null {
+    const stored = this.storedCard(tables, group)
+    if (stored === null) return null
+    const card = withdrawn(stored)
+    tables.cards.putSync(this.cardKey(group), Buffer.from(encodeCard(card)))
+    return card.life
+  }
+
+  /** Removes a withdrawn card, if no load has begun since and no value is there. */
+  private forget(tables: Tables, group: string, life: string): boolean {
+    const stored = this.storedCard(tables, group)
+    if (stored?.life !== life || stored.started.length > 0) return false
+    const [value] = tables.values.getKeys({ ...this.rangeOfValues(group), limit: 1 })
+    if (value !== undefined) return false
+    tables.cards.removeSync(this.cardKey(group))
+    removeAll(tables.schemas, rangeOf(this.schemaKey(group, '').toString()))
+    return true
+  }
+
+  private rangeOfValues(group: string): KeyRange {
+    return rangeOf(this.valueKey(group, '').toString())
   }
 
   private writeCard(
@@ -364,7 +404,19 @@ function nothingBetween(values: Table, start: Buffer, end: Buffer): boolean {
   return there === undefined
 }
 
+/** Removes the first entries of a range, as many as one transaction may; how many those were. */
+function removeAll(table: Table, range: KeyRange): number {
+  const keys = Array.from(table.getKeys({ ...range, limit: rowsPerTransaction }))
+  for (const key of keys) table.removeSync(key)
+  return keys.length
+}
+
+interface KeyRange {
+  readonly start: Buffer
+  readonly end: Buffer
+}
+
 /** All keys that start with a prefix that ends in a colon: the next character is a semicolon. */
-function rangeOf(prefix: string): { start: Buffer; end: Buffer } {
+function rangeOf(prefix: string): KeyRange {
   return { start: Buffer.from(prefix), end: Buffer.from(`${prefix.slice(0, -1)};`) }
 }

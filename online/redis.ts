@@ -16,13 +16,21 @@
  * another one is there at its end. Redis must not be one that evicts keys.
  */
 import { IntegrityError, UnavailableError } from '../model/index.ts'
-import { contentLost, mergeCard, mergeMark, mergeStart, unfinishedOf, type StoredCard } from './card.ts'
+import {
+  contentLost,
+  mergeCard,
+  mergeMark,
+  mergeStart,
+  unfinishedOf,
+  withdrawn,
+  type StoredCard,
+} from './card.ts'
 import type { OnlineRows } from './columns.ts'
 import { EncodedRows } from './encodedRows.ts'
 import { decodeRecord, encodeRecord, withCard, type GroupRecord } from './groupRecord.ts'
 import { checkStorageName, isStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
-import { otherServer, putWinners, swapped, swapRecord } from './redisScripts.ts'
+import { otherLife, otherServer, putWinners, swapped, swapRecord } from './redisScripts.ts'
 import type {
   GroupCard,
   LoadMark,
@@ -95,7 +103,7 @@ class RedisStore implements OnlineStore {
     await this.change(card.group, (record) =>
       withCard(record, card, mergeCard(record?.stored ?? null, card, order, content)),
     )
-    return this.putAll(orderBytes, encoded)
+    return this.putAll(card.group, encoded, orderBytes, content)
   }
 
   async startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null> {
@@ -142,15 +150,19 @@ class RedisStore implements OnlineStore {
 
   /** Redis walks its keys in no order, and under a walk that takes long it may come by a key twice. */
   async *scan(group: string): AsyncGenerator<ScannedRow> {
-    const runId = await this.connection.runId()
     const prefix = storageKey(this.store, group, '')
+    for await (const keys of this.scanKeys(prefix)) yield* await this.scannedRows(group, prefix, keys)
+  }
+
+  private async *scanKeys(prefix: string): AsyncGenerator<string[]> {
+    const runId = await this.connection.runId()
     let cursor = '0'
     do {
       const at = cursor
       const [next, keys] = await this.connection.attempt('read', (client) =>
         client.scan(at, 'MATCH', `${prefix}*`, 'COUNT', keysPerScan),
       )
-      if (keys.length > 0) yield* await this.scannedRows(group, prefix, keys)
+      if (keys.length > 0) yield keys
       cursor = next
     } while (cursor !== '0')
     // A cursor of another server means nothing: keys may have been passed over.
@@ -159,6 +171,30 @@ class RedisStore implements OnlineStore {
         `online store ${this.connection.label} was restarted while its values were read. Start again.`,
       )
     }
+  }
+
+  async drop(group: string): Promise<number | null> {
+    let removed: number | null = null
+    for (;;) {
+      const withdrawal = await this.change(group, (record) =>
+        record === null ? null : { ...record, stored: withdrawn(record.stored) },
+      )
+      const count = await this.removeValues(group)
+      if (count > 0 || withdrawal !== null) removed = (removed ?? 0) + count
+      if (withdrawal === null) return removed
+      // A load that has begun since may have written what was just removed: its life ends, too.
+      const keys = [this.recordKey(group)]
+      const done = await this.connection.run(swapRecord, keys, [encodeRecord(withdrawal), '', ''])
+      if (done === swapped) return removed
+    }
+  }
+
+  private async removeValues(group: string): Promise<number> {
+    let removed = 0
+    for await (const keys of this.scanKeys(storageKey(this.store, group, ''))) {
+      removed += await this.connection.attempt('write', (client) => client.unlink(...keys))
+    }
+    return removed
   }
 
   close(): Promise<void> {
@@ -190,7 +226,7 @@ class RedisStore implements OnlineStore {
     return this.connection.attempt('read', (client) => client.mgetBuffer(this.recordKey(group), ...names))
   }
 
-  private async putAll(order: Buffer, rows: EncodedRows): Promise<number> {
+  private async putAll(group: string, rows: EncodedRows, order: Buffer, life = ''): Promise<number> {
     let next = 0
     let written = 0
     const work = async () => {
@@ -200,7 +236,9 @@ class RedisStore implements OnlineStore {
         const places = Array.from({ length: next - from }, (_, at) => from + at)
         const keys = places.map((at) => rows.key(at))
         const values = places.map((at) => rows.value(at))
-        const count = await this.connection.run(putWinners, keys, [order, ...values])
+        const all = [this.recordKey(group), ...keys]
+        const count = await this.connection.run(putWinners, all, [order, life, ...values])
+        if (count === otherLife) throw contentLost(group)
         // After the await: the others count too.
         written += count
       }

@@ -2,18 +2,22 @@
 import { script } from './redisConnection.ts'
 
 /**
- * Puts the values whose order is greater than what is stored, and answers how many those were.
+ * Puts the values whose order is greater than what is stored, and answers how many those were; -1 where the group has not
+ * the life that the load began in any more, so that nothing is written behind one who drops it.
  *
- * `KEYS`: the values' keys. `ARGV[1]`: the order, 16 bytes; then one value a key.
+ * `KEYS[1]`: the group's record, then the values' keys. `ARGV[1]`: the order, 16 bytes; `ARGV[2]`: the life, empty for any;
+ * then one value a key.
  *
  * Lua compares strings by the server's locale and its numbers hold 53 bits, so the order is compared as four unsigned
  * 32-bit integers.
  */
 export const putWinners = script(`
+if ARGV[2] ~= '' and not string.find(redis.call('GET', KEYS[1]) or '', ARGV[2], 1, true) then return -1 end
 local order = ARGV[1]
 local a, b, c, d = struct.unpack('>I4I4I4I4', order)
 local written = 0
-for at, key in ipairs(KEYS) do
+for at = 2, #KEYS do
+  local key = KEYS[at]
   local there = redis.call('GETRANGE', key, 0, 15)
   local wins = #there < 16
   if not wins and there ~= order then
@@ -30,17 +34,18 @@ for at, key in ipairs(KEYS) do
 end
 return written`)
 
+export const otherLife = -1
 export const swapped = 1
 export const otherServer = -1
 
 /**
  * Replaces a group's record if it still is what the caller has read.
  *
- * `KEYS[1]`: the record. `ARGV`: what was read, empty for none; what shall stand there; the run id that the server must
+ * `KEYS[1]`: the record. `ARGV`: what was read, empty for none; what shall stand there, empty for nothing; the run id that the server must
  * have, empty for any. Answers 1 when done, 0 when somebody else was first, -1 when the server is another one.
  */
 export const swapRecord = script(`
 if ARGV[3] ~= '' and string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= ARGV[3] then return -1 end
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1`)

@@ -147,5 +147,11 @@ export interface OnlineStore {
    * comes at least once; in a store that walks its keys without a lock (Redis) it may come again.
    */
   scan(group: string): AsyncIterable<ScannedRow>
+  /**
+   * Forgets a group: first that it was ever loaded, so that readers answer 503 from then on, then its values, then its
+   * card. A load that is under way meanwhile is refused its mark, and starts anew when it is tried again.
+   * @returns how many entities it held; null where the store knew nothing of the group
+   */
+  drop(group: string): Promise<number | null>
   close(): Promise<void>
 }

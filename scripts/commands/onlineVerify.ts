@@ -57,7 +57,7 @@ function sayMore(report: OnlineVerification): void {
   for (const { entity, finding } of examples) say(`${group} in ${store}: ${entity} ${sentences[finding]}.`)
   if (report.differing + report.leftOver > 0) {
     say(
-      `What was changed past Asof keeps its order, so a load leaves it alone: empty ${store}, then ${bold(`asof materialize ${group}`)}.`,
+      `What was changed past Asof keeps its order, so a load leaves it alone: ${bold(`asof online drop ${group} --store ${store}`)}, then ${bold(`asof materialize ${group}`)}.`,
     )
   } else if (report.missing > 0) say(`Next: ${bold(`asof materialize ${group} --full`)} (${store}).`)
   else if (behind || !loaded) say(`Next: ${bold(`asof materialize ${group}`)} (${store}).`)

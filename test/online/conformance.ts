@@ -4,7 +4,7 @@
  * @example
  * onlineStoreConformance('lmdb', async () => ({ store, another: async () => openLmdb(...), cleanUp: async () => … }))
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { InputError, UnavailableError } from '../../model/index.ts'
@@ -106,6 +106,7 @@ export function onlineStoreConformance(name: string, make: () => Promise<StoreUn
     describe('cards', () => cardRules(suite))
     describe('loads', () => loadRules(suite))
     describe('values', () => valueRules(suite))
+    describe('drop', () => dropRules(suite))
     describe('two handles', () => handleRules(suite))
   })
 }
@@ -374,6 +375,88 @@ function cardRules({ store, newGroup }: Suite): void {
       /schema tag 00000000/,
     )
     await expect(store().write(cardOf('a:b'), order(1), [])).rejects.toThrow(/letters, digits/)
+  })
+}
+
+function dropRules({ store, another, newGroup }: Suite): void {
+  const begin = (online: OnlineStore, group: string, at: LoadOrder) =>
+    online.startLoad(cardOf(group), { snapshotId: markOf(at).snapshotId, order: at })
+  const load = async (online: OnlineStore, group: string, at: LoadOrder, rows: readonly OnlineRow[]) => {
+    const started = await begin(online, group, at)
+    await online.write(cardOf(group), at, rows, started?.life)
+    await online.finishLoad(group, markOf(at), started?.life)
+  }
+
+  test('a group is forgotten with its values, and no other group is', async () => {
+    const [group, other] = [newGroup(), newGroup()]
+    // Names that begin with the group's own.
+    const longer = `${group}0`
+    for (const each of [group, other, longer])
+      await load(store(), each, order(1), [rowOf('a', 1), rowOf('b', null)])
+    const reader = await another()
+    expect(await readOne(reader, group, 'a')).toBe(1n)
+    expect(await store().drop(group)).toBe(2)
+    expect(await reader.read(group, () => ({ keys: [['a']] }))).toBe(null)
+    expect(await reader.readCard(group)).toBe(null)
+    expect(await scanAll(store(), group)).toEqual([])
+    expect(await store().listGroups()).not.toContain(group)
+    for (const each of [other, longer]) {
+      expect(await readOne(reader, each, 'a')).toBe(1n)
+      expect((await scanAll(store(), each)).length).toBe(2)
+    }
+    expect(await store().drop(group)).toBe(null)
+    expect(await store().drop('never_v1')).toBe(null)
+    await reader.close()
+  })
+
+  test('more values than one transaction or call removes, and then a load of an older order', async () => {
+    const group = newGroup()
+    const rows = Array.from({ length: 25_000 }, (_, at) => rowOf(`k${at}`, at))
+    await load(store(), group, order(9), rows)
+    expect(await store().drop(group)).toBe(25_000)
+    await load(store(), group, order(2), [rowOf('k1', 7)])
+    expect(await scanValues(store(), group)).toMatchObject([{ keys: ['k1'], order: order(2) }])
+    expect((await store().readCard(group))?.complete).toEqual(markOf(order(2)))
+  })
+
+  test('a load that began before it writes nothing more and is not marked', async () => {
+    const group = newGroup()
+    const started = await begin(store(), group, order(1))
+    await store().write(cardOf(group), order(1), [rowOf('a', 1)], started?.life)
+    expect(await store().drop(group)).toBe(1)
+    await expect(store().write(cardOf(group), order(1), [rowOf('b', 1)], started?.life)).rejects.toThrow(
+      UnavailableError,
+    )
+    await expect(store().finishLoad(group, markOf(order(1)), started?.life)).rejects.toThrow(UnavailableError)
+    expect(await scanAll(store(), group)).toEqual([])
+  })
+
+  test('whatever load meets it: what is marked is whole, and what is refused leaves nothing', async () => {
+    const rows = Array.from({ length: 5_000 }, (_, at) => rowOf(`k${at}`, at))
+    const other = await another()
+    const meet = async (group: string, turn: number) => {
+      const dropping = () => store().drop(group)
+      const loading = () =>
+        load(other, group, order(2), rows).catch((error: unknown) => {
+          if (!(error instanceof UnavailableError)) throw error
+        })
+      const [first, second] = turn % 2 === 0 ? [dropping, loading] : [loading, dropping]
+      const begun = first()
+      await sleep(turn)
+      await Promise.all([begun, second()])
+    }
+    for (let turn = 0; turn < 30; turn++) {
+      const group = newGroup()
+      await load(store(), group, order(1), rows)
+      await meet(group, turn)
+      const card = await store().readCard(group)
+      const there = (await scanAll(store(), group)).length
+      if (card !== null && card.complete !== null) expect([turn, there]).toEqual([turn, rows.length])
+      if (card !== null) continue
+      await load(store(), group, order(3), [rowOf('x', 1)])
+      expect([turn, (await scanAll(store(), group)).length]).toEqual([turn, 1])
+    }
+    await other.close()
   })
 }
 

@@ -304,6 +304,29 @@ describe('asof online verify', () => {
     expect(found.stdout).toMatch(/shop_orders_v1 +lmdb +\d+ +\d +1 +1 +1 +0 +different\n.*redis/)
     expect(found.stderr).toMatch(/nobody\|7 is there and not published/)
     expect(asof('online', 'verify', 'nobody_v1').status).toBe(2)
+    // What it tells people to do mends it.
+    const cure = /asof online drop (\S+) --store redis/.exec(found.stderr)?.[1] ?? ''
+    const dropped = asof('online', 'drop', cure, '--store', 'redis', '-o', 'json')
+    expect(JSON.parse(dropped.stdout)).toEqual({ group, dropped: [{ store: 'redis', entities }] })
+    expect(dropped.stderr).toMatch(/answer 503 .* until it is loaded. Next: asof materialize shop_orders_v1/)
+    await createActivities(store).materializeGroup({ group })
+    expect((await verifyOnline(store, group)).map(isVerified)).toEqual([false, true])
+  }, 60_000)
+
+  test('what cannot be dropped is said', async () => {
+    await publish(1, first, 9)
+    await createActivities(store).materializeGroup({ group })
+    const nobody = asof('online', 'drop', 'nobody_v1')
+    expect([nobody.status, nobody.stderr]).toEqual([
+      2,
+      expect.stringMatching(/nothing is stored of a group "nobody_v1". Stored are shop_orders_v1/),
+    ])
+    const nowhere = asof('online', 'drop', group, '--store', 'disk')
+    expect([nowhere.status, nowhere.stderr]).toEqual([
+      2,
+      expect.stringMatching(/no online store "disk". ASOF_ONLINE names lmdb, redis/),
+    ])
+    expect((await verifyOnline(store, group)).map(isVerified)).toEqual([true, true])
   })
 
   test('what a load under way has written is not held against a store', async () => {

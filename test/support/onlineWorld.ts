@@ -93,6 +93,7 @@ export function through(store: OnlineStore, write: OnlineStore['write']): Online
     finishLoad: (id, mark, life) => store.finishLoad(id, mark, life),
     read: (id, ask) => store.read(id, ask),
     scan: (id) => store.scan(id),
+    drop: (id) => store.drop(id),
     close: () => Promise.resolve(),
   }
 }

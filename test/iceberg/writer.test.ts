@@ -433,5 +433,5 @@ test('DuckDB knows how many rows the files have', async () => {
   const relation = `(SELECT 'k' AS key, make_timestamptz(i) AS ts, i AS n FROM range(54321) AS numbers(i))`
   const file = await writeOne({ schema: events, relation })
   const [plan] = await rowsOf(`EXPLAIN SELECT n FROM ${read(events, [file, file])}`)
-  expect(String(plan?.['explain_value'])).toMatch(/~108,?642 rows/)
+  expect(JSON.stringify(plan)).toMatch(/~108,?642 rows/)
 })

@@ -28,7 +28,7 @@ import {
 } from './card.ts'
 import { EncodedRows } from './encodedRows.ts'
 import type { OnlineRows } from './columns.ts'
-import { checkStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
+import { checkStorageName, isStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import {
   checkFolder,
   makeFolder,
@@ -189,6 +189,8 @@ class LmdbStore implements OnlineStore {
   }
 
   async drop(group: string): Promise<number | null> {
+    // What holds a colon would be the beginning of another group's keys.
+    if (!isStorageName(group)) return null
     let removed: number | null = null
     for (;;) {
       const life = await this.transact((tables) => this.withdraw(tables, group))

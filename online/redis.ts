@@ -174,6 +174,8 @@ class RedisStore implements OnlineStore {
   }
 
   async drop(group: string): Promise<number | null> {
+    // What holds a colon, or what a scan takes for a pattern, would be keys of other groups.
+    if (!isStorageName(group)) return null
     let removed: number | null = null
     for (;;) {
       const withdrawal = await this.change(group, (record) =>

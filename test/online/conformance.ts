@@ -391,21 +391,25 @@ function dropRules({ store, another, newGroup }: Suite): void {
     const [group, other] = [newGroup(), newGroup()]
     // Names that begin with the group's own.
     const longer = `${group}0`
-    for (const each of [group, other, longer])
-      await load(store(), each, order(1), [rowOf('a', 1), rowOf('b', null)])
+    for (const each of [group, other, longer]) {
+      await load(store(), each, order(1), [rowOf('a', 1), rowOf('a:b', 2), rowOf('b', null)])
+    }
     const reader = await another()
     expect(await readOne(reader, group, 'a')).toBe(1n)
-    expect(await store().drop(group)).toBe(2)
+    expect(await store().drop(group)).toBe(3)
     expect(await reader.read(group, () => ({ keys: [['a']] }))).toBe(null)
     expect(await reader.readCard(group)).toBe(null)
     expect(await scanAll(store(), group)).toEqual([])
     expect(await store().listGroups()).not.toContain(group)
     for (const each of [other, longer]) {
       expect(await readOne(reader, each, 'a')).toBe(1n)
-      expect((await scanAll(store(), each)).length).toBe(2)
+      expect((await scanAll(store(), each)).length).toBe(3)
     }
     expect(await store().drop(group)).toBe(null)
-    expect(await store().drop('never_v1')).toBe(null)
+    for (const name of ['never_v1', '*', `${other.slice(0, -1)}?`, `${other}:a`, '']) {
+      expect(await store().drop(name)).toBe(null)
+    }
+    expect(await readOne(reader, other, 'a')).toBe(1n)
     await reader.close()
   })
 

@@ -5,8 +5,8 @@ import { bucketPartition, windowsOf, type FeatureGroup } from './group.ts'
 import { durationMs } from './time.ts'
 import { windowMs } from './window.ts'
 
-/** Columns that every table has beside its keys and features. */
-export const reservedColumns = ['event_timestamp', 'created_timestamp', 'run_id'] as const
+/** Columns that every table has beside its keys and features; the last is what DuckDB calls a row's place in any file. */
+export const reservedColumns = ['event_timestamp', 'created_timestamp', 'run_id', 'file_row_number'] as const
 
 /** @throws InputError that names the group, the feature and the cure. */
 export function checkGroup(group: FeatureGroup, what: string): void {

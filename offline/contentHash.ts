@@ -61,7 +61,7 @@ export async function blockDigests(
   const count = Math.max(1, Math.ceil(rows / blockRows))
   const all = await withConnection(duckdb, (connection) => readColumns(connection, numbered, columns))
   const read = all.slice(columnsOf(known))
-  const width = Math.min(columnsOfStream, Math.ceil(read.length / streamsAtOnce))
+  const width = Math.max(1, Math.min(columnsOfStream, Math.ceil(read.length / streamsAtOnce)))
   const shares = Array.from({ length: Math.ceil(read.length / width) }, (_, at) =>
     read.slice(at * width, (at + 1) * width),
   )

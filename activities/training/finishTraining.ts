@@ -22,7 +22,7 @@ export interface TrainingManifest {
   readonly rows: number
   /** Of all values in their order (`offline/contentHash.ts`). */
   readonly contentHash: string
-  readonly labels: TrainingPlan['labels']
+  readonly labels: Omit<TrainingPlan['labels'], 'digests'>
   readonly files: readonly string[]
   /** Labels that found nothing, by group; null where nobody asked. */
   readonly unmatchedFiles: readonly string[] | null
@@ -88,7 +88,9 @@ export function manifestOf(
   builtAt: string,
 ): TrainingManifest {
   const rows = parts.reduce((sum, part) => sum + part.rows, 0)
-  const { id, name, request, plannedAt, labels, onDemand, selections } = plan
+  const { id, name, request, plannedAt, onDemand, selections } = plan
+  const { path, contentHash: labelsHash, rows: labelRows, timeColumn, columns, range } = plan.labels
+  const labels = { path, rows: labelRows, contentHash: labelsHash, timeColumn, columns, range }
   return {
     ...{ id, name, request, plannedAt, builtAt, rows, labels, onDemand },
     contentHash: contentHash(parts.flatMap(({ digests }) => digests)),

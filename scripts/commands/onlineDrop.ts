@@ -20,7 +20,10 @@ export async function onlineDrop(
     const chosen = chosenStores(store.onlineStores, name)
     const found: { store: string; entities: number }[] = []
     for (const online of chosen) {
-      const entities = await online.drop(group)
+      const entities = await online.drop(group).catch((error: unknown) => {
+        for (const done of found) say(`${done.store}: ${done.entities} entities dropped.`)
+        throw error
+      })
       if (entities !== null) found.push({ store: online.name, entities })
     }
     if (found.length === 0) throw await unknownGroup(chosen, group)

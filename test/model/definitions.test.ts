@@ -70,6 +70,11 @@ describe('feature groups', () => {
       /feature shop has the name of a key/,
     ],
     ['a feature with a reserved name', { features: { run_id: count({ over: '1h' }) } }, /run_id/],
+    [
+      "a feature with the name of DuckDB's for a row's place",
+      { features: { file_row_number: count({ over: '1h' }) } },
+      /feature file_row_number has the name of .* a column that every table has/,
+    ],
     ['a ttl of nothing', { ttl: '0d' }, /ttl.*longer than nothing/],
     ['a ttl shorter than the cadence', { ttl: '30m' }, /ttl 30m is shorter than the cadence 1h/],
     [

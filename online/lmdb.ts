@@ -28,7 +28,7 @@ import {
 } from './card.ts'
 import { EncodedRows } from './encodedRows.ts'
 import type { OnlineRows } from './columns.ts'
-import { checkStorageName, isStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
+import { checkStorageName, isStorageName, parseKeyText, storageKey } from './key.ts'
 import {
   checkFolder,
   makeFolder,
@@ -43,15 +43,15 @@ import type {
   LoadMark,
   LoadOrder,
   LoadStart,
-  OnlineAnswer,
-  OnlineQuestion,
+  GroupAsk,
+  GroupFound,
   OnlineStore,
   ScannedRow,
   StartedLoad,
   StoredValue,
   ValueSchema,
 } from './store.ts'
-import { decodeBody, decodeHeader, decodeOrder, encodeOrder, orderBytes } from './value.ts'
+import { decodeBody, decodeHeader, decodeOrder, encodeOrder, orderBytes, tagText } from './value.ts'
 
 interface ScanPage {
   readonly rows: readonly ScannedRow[]
@@ -154,21 +154,17 @@ class LmdbStore implements OnlineStore {
     })
   }
 
-  read<Question extends OnlineQuestion>(
-    group: string,
-    ask: (columns: KeyColumns) => Question,
-  ): Promise<OnlineAnswer<Question> | null> {
-    return this.attempt('read', (tables) => {
-      const stored = this.storedCard(tables, group)
-      if (stored === null) return null
-      const { card } = stored
-      const question = ask(card.keys)
-      const values = question.keys.map((key) => {
-        const bytes = tables.values.getBinary(this.valueKey(group, keyText(card.keys, key)))
-        return bytes === undefined ? null : this.decode(tables, group, bytes)
-      })
-      return { card, question, values }
-    })
+  async fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]> {
+    const found = await this.attempt('read', (tables) => asks.map((ask) => this.found(tables, ask)))
+    return found ?? asks.map(() => null)
+  }
+
+  private found(tables: Tables, { group, keys }: GroupAsk): GroupFound | null {
+    const stored = this.storedCard(tables, group)
+    if (stored === null) return null
+    const { card } = stored
+    const values = keys(card.keys).map((text) => tables.values.getBinary(this.valueKey(group, text)) ?? null)
+    return { card, schemaOf: (tag) => this.schemaOf(tables, group, tagText(tag)), values }
   }
 
   async count(group: string): Promise<number> {

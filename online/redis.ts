@@ -28,7 +28,7 @@ import {
 import type { OnlineRows } from './columns.ts'
 import { EncodedRows } from './encodedRows.ts'
 import { decodeRecord, encodeRecord, withCard, type GroupRecord } from './groupRecord.ts'
-import { checkStorageName, isStorageName, keyText, parseKeyText, storageKey, type KeyColumns } from './key.ts'
+import { checkStorageName, isStorageName, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
 import { otherLife, otherServer, putWinners, swapped, swapRecord } from './redisScripts.ts'
 import type {
@@ -36,14 +36,15 @@ import type {
   LoadMark,
   LoadOrder,
   LoadStart,
-  OnlineAnswer,
-  OnlineQuestion,
+  GroupAsk,
+  GroupFound,
   OnlineStore,
   ScannedRow,
   StartedLoad,
   StoredValue,
+  ValueSchema,
 } from './store.ts'
-import { decodeBody, decodeHeader, decodeOrder, encodeOrder } from './value.ts'
+import { decodeBody, decodeHeader, decodeOrder, encodeOrder, tagText } from './value.ts'
 
 export type { RedisOptions } from './redisConnection.ts'
 
@@ -130,20 +131,22 @@ class RedisStore implements OnlineStore {
     await this.change(group, merge, runId)
   }
 
-  async read<Question extends OnlineQuestion>(
-    group: string,
-    ask: (columns: KeyColumns) => Question,
-  ): Promise<OnlineAnswer<Question> | null> {
+  fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]> {
+    return Promise.all(asks.map((ask) => this.found(ask)))
+  }
+
+  private async found({ group, keys }: GroupAsk): Promise<GroupFound | null> {
     let known = this.records.get(group) ?? (await this.fetchRecord(group))
     while (known !== null) {
       const columns = known.record.stored.card.keys
-      const question = ask(columns)
-      const [text, ...found] = await this.fetch(group, columns, question)
+      const names = keys(columns).map((text) => storageKey(this.store, group, text))
+      const [text, ...values] = await this.connection.attempt('read', (client) =>
+        client.mgetBuffer(this.recordKey(group), ...names),
+      )
       known = this.remember(group, text ?? null)
       if (known === null || !sameColumns(known.record.stored.card.keys, columns)) continue
-      const { record } = known
-      const values = found.map((bytes) => (bytes === null ? null : decode(record, group, bytes)))
-      return { card: record.stored.card, question, values }
+      const { stored, schemas } = known.record
+      return { card: stored.card, schemaOf: (tag) => schemaOf(schemas, group, tagText(tag)), values }
     }
     return null
   }
@@ -217,15 +220,6 @@ class RedisStore implements OnlineStore {
       const keyValues = parseKeyText(record.stored.card.keys, key.slice(prefix.length))
       return [{ keys: keyValues, value: decode(record, group, bytes), order: decodeOrder(bytes) }]
     })
-  }
-
-  private async fetch(
-    group: string,
-    columns: KeyColumns,
-    { keys }: OnlineQuestion,
-  ): Promise<(Buffer | null)[]> {
-    const names = keys.map((key) => storageKey(this.store, group, keyText(columns, key)))
-    return this.connection.attempt('read', (client) => client.mgetBuffer(this.recordKey(group), ...names))
   }
 
   private async putAll(group: string, rows: EncodedRows, order: Buffer, life = ''): Promise<number> {
@@ -313,12 +307,15 @@ const sameColumns = (a: KeyColumns, b: KeyColumns) => JSON.stringify(a) === JSON
 function decode({ schemas }: GroupRecord, group: string, bytes: Buffer): StoredValue | null {
   const { tag, eventTimestampMicros } = decodeHeader(bytes)
   if (tag === null) return null
-  const schema = schemas.get(tag)
-  if (schema === undefined) {
-    throw new IntegrityError(`group ${group}: a value has schema ${tag}, which the store does not keep.`, {
-      group,
-      tag,
-    })
-  }
+  const schema = schemaOf(schemas, group, tag)
   return { eventTimestampMicros, schema, values: decodeBody(schema, bytes) }
+}
+
+function schemaOf(schemas: GroupRecord['schemas'], group: string, tag: string): ValueSchema {
+  const schema = schemas.get(tag)
+  if (schema !== undefined) return schema
+  throw new IntegrityError(`group ${group}: a value has schema ${tag}, which the store does not keep.`, {
+    group,
+    tag,
+  })
 }

@@ -90,16 +90,20 @@ export interface LoadStart {
   readonly life: string
 }
 
-/** What somebody wants to read: the keys, and whatever else belongs to the question. */
-export interface OnlineQuestion {
-  readonly keys: readonly (readonly KeyValue[])[]
+/** What somebody wants to read of one group. */
+export interface GroupAsk {
+  readonly group: string
+  /** Makes the key texts from the group's key columns, which never change; it may be called more than once. */
+  readonly keys: (columns: KeyColumns) => readonly string[]
 }
 
-export interface OnlineAnswer<Question> {
+/** A group as it was found: values are as they are stored, for whoever reads thousands of them decodes only what is asked. */
+export interface GroupFound {
   readonly card: GroupCard
-  readonly question: Question
-  /** In the order of the asked keys; null where there is none, or a tombstone. */
-  readonly values: readonly (StoredValue | null)[]
+  /** The schema of a tag. @throws IntegrityError for one that the store does not keep */
+  readonly schemaOf: (tag: number) => ValueSchema
+  /** In the order of the asked keys: a value (`value.ts`), tombstones included, or null where there is none. */
+  readonly values: readonly (Buffer | null)[]
 }
 
 export interface ScannedRow {
@@ -133,13 +137,11 @@ export interface OnlineStore {
    */
   finishLoad(group: string, mark: LoadMark, life?: string): Promise<void>
   /**
-   * A group's card and values, of one moment and in one round trip; null where the store does not know the group.
-   * @param ask makes the question from the group's key columns, which never change; it may be called more than once
+   * Cards and values of several groups in one round trip; null for a group that the store does not know. What is found of
+   * one group is of one moment: its values are those that its card speaks of. (In a Redis Cluster it is of one moment at
+   * each node, and a node without the mark of a complete load is not believed.)
    */
-  read<Question extends OnlineQuestion>(
-    group: string,
-    ask: (columns: KeyColumns) => Question,
-  ): Promise<OnlineAnswer<Question> | null>
+  fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]>
   /** How many entities of a group the store holds a value or a tombstone of; only where that is cheaper than to scan. */
   count?(group: string): Promise<number>
   /**

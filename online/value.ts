@@ -142,6 +142,9 @@ export function encodeContent(schema: ValueSchema, value: StoredValue): Buffer |
 
 const noOrder = Buffer.alloc(orderBytes)
 
+/** The 8 hex digits of a tag that is read as a number. */
+export const tagText = (tag: number): string => tag.toString(16).padStart(8, '0')
+
 /** What stands before the body. `tag` is null for a tombstone. */
 export interface ValueHeader {
   readonly tag: string | null

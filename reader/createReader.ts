@@ -20,7 +20,33 @@
  * are written is in `online/json.ts`: int64 has all its digits, floats keep their bits.
  *
  * `GET /health` is 200 while the process lives; `GET /ready` is 200 once every group has been loaded completely.
- * Errors are `{ "error": { "code", "message" } }`: 400 a question that cannot be answered, 404 no such group or route,
+ * `POST /online` answers for a feature service, or for a list of features, over several groups at once:
+ *
+ * ```json
+ * { "service": "delay_model_v1",
+ *   "entities": { "origin": ["ATL", "JFK"], "destination": ["JFK", "ATL"] },
+ *   "request": { "distance": [760, 760] } }
+ * ```
+ *
+ * In place of `service` there may be `"features": ["airport_delays_v1:mean_delay_24h", { "group", "features", "as", "keys" }]`,
+ * and `"full_names": true` calls stored features `<group>__<feature>`, as in a training set. Columns of `entities` are
+ * the keys by the names that the service gives them, `request` what its on-demand features ask for (a value that is also
+ * a key is taken from `entities`); all have one length, at most 1,000. A null key finds nothing. The answer has a row
+ * for each:
+ *
+ * ```json
+ * { "service": "delay_model_v1", "as_of": "2001-07-01T01:02:03Z",
+ *   "groups": [{ "feature_group": "airport_delays_v1", "role": null, "age_seconds": 123.5, "stale": false, "snapshot_id": "6132145893" }],
+ *   "features": [{ "name": "mean_delay_24h", "type": "float64", "group": 0 }, { "name": "is_long", "type": "boolean", "group": null }],
+ *   "results": [{ "values": [11.5, false], "statuses": ["PRESENT", "PRESENT"], "event_timestamps": ["2001-07-01T01:00:00Z"] }] }
+ * ```
+ *
+ * `values` and `statuses` are in the order of `features`, which is that of the model's vector: stored features first,
+ * those that are computed on demand last (their `group` is null). `event_timestamps` are in the order of `groups`. Both
+ * forms are MessagePack where the request's `Accept` says `application/msgpack`: the same maps, but instants are
+ * microseconds as int64 and floats have no strings. Bodies may be MessagePack, too (`Content-Type`).
+ *
+ * Errors are `{ "error": { "code", "message" } }`: 400 a question that cannot be answered, 404 no such group, service or route,
  * 503 (with Retry-After) a group that was never loaded completely, a store that holds none or does not answer. On a set clock
  * (rule 11) every answer has the header `asof-clock`, and the health answer says so too.
  *
@@ -33,7 +59,7 @@ import fastify, {
   type FastifyReply,
 } from 'fastify'
 import type { EpochMs } from '../model/index.ts'
-import { createJudge, type OnlineStore } from '../online/index.ts'
+import { createJudge, readGroup, type OnlineStore } from '../online/index.ts'
 import { writeAnswer } from './answer.ts'
 import {
   errorBody,
@@ -44,7 +70,7 @@ import {
   type ErrorResponse,
 } from './errors.ts'
 import { readiness } from './readiness.ts'
-import { readQuestion } from './question.ts'
+import { readQuestion, type Question } from './question.ts'
 
 export interface ReaderOptions {
   readonly store: OnlineStore
@@ -95,9 +121,15 @@ export function createReader(options: ReaderOptions): FastifyInstance {
 
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
     const { id } = request.params
-    const answer = await store.read(id, (columns) => readQuestion(columns, request.raw.url ?? ''))
-    if (answer === null) throw await nothingThere(store, id)
-    const { card, question, values } = answer
+    const questions: Question[] = []
+    const answer = await readGroup(store, id, (columns) => {
+      const question = readQuestion(columns, request.raw.url ?? '')
+      questions.push(question)
+      return question.keys
+    })
+    const question = questions.at(-1)
+    if (answer === null || question === undefined) throw await nothingThere(store, id)
+    const { card, values } = answer
     if (card.complete === null) throw new NotLoadedError(id)
     const now = nowMs()
     const judge = createJudge(card, now, question.features)

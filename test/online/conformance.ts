@@ -19,6 +19,8 @@ import type {
   StartedLoad,
   StoredValue,
 } from '../../online/store.ts'
+import type { KeyColumns } from '../../online/key.ts'
+import { readGroup } from '../../online/readGroup.ts'
 import { compareOrder, valueSchema } from '../../online/value.ts'
 
 export interface StoreUnderTest {
@@ -61,7 +63,7 @@ export async function readValues(
   group: string,
   keys: readonly (readonly KeyValue[])[],
 ): Promise<readonly (StoredValue | null)[]> {
-  const answer = await store.read(group, () => ({ keys }))
+  const answer = await readGroup(store, group, () => keys)
   return answer?.values ?? keys.map(() => null)
 }
 
@@ -315,7 +317,7 @@ function cardRules({ store, newGroup }: Suite): void {
   test('a group that nobody loaded has no card and no values', async () => {
     const group = newGroup()
     expect(await store().readCard(group)).toBe(null)
-    expect(await store().read(group, () => ({ keys: [['a']] }))).toBe(null)
+    expect(await readGroup(store(), group, () => [['a']])).toBe(null)
     expect(await scanValues(store(), group)).toEqual([])
     await expect(store().finishLoad(group, markOf(order(1)))).rejects.toThrow(/nothing was ever written/)
     expect(await store().listGroups()).not.toContain(group)
@@ -397,7 +399,7 @@ function dropRules({ store, another, newGroup }: Suite): void {
     const reader = await another()
     expect(await readOne(reader, group, 'a')).toBe(1n)
     expect(await store().drop(group)).toBe(3)
-    expect(await reader.read(group, () => ({ keys: [['a']] }))).toBe(null)
+    expect(await readGroup(reader, group, () => [['a']])).toBe(null)
     expect(await reader.readCard(group)).toBe(null)
     expect(await scanAll(store(), group)).toEqual([])
     expect(await store().listGroups()).not.toContain(group)
@@ -583,12 +585,16 @@ function loadRules({ store, another, newGroup }: Suite): void {
     })()
     let reads = 0
     while (writing) {
-      const answer = await store().read(group, (columns) => ({ keys, columns }))
+      const columns: KeyColumns[] = []
+      const answer = await readGroup(store(), group, (given) => {
+        columns.push(given)
+        return keys
+      })
       if (answer === null) {
         await nextTurn()
         continue
       }
-      expect(answer.question.columns).toEqual(answer.card.keys)
+      expect(columns.at(-1)).toEqual(answer.card.keys)
       const marked = answer.card.complete?.order.sequenceNumber ?? 0n
       const found = answer.values.map((value) => value?.values[0] as bigint)
       // One call wrote all fifty, so they are of one load: the marked one, or the one that is under way.
@@ -608,8 +614,8 @@ function loadRules({ store, another, newGroup }: Suite): void {
     const ask = () => {
       throw new InputError('no such feature')
     }
-    await expect(store().read(group, ask)).rejects.toThrow(InputError)
-    expect(await store().read('a:b', ask)).toBe(null)
+    await expect(store().fetch([{ group, keys: ask }])).rejects.toThrow(InputError)
+    expect(await store().fetch([{ group: 'a:b', keys: ask }])).toEqual([null])
     expect(await store().readCard(`${group}:ATL`)).toBe(null)
   })
 }

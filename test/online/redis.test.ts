@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { InputError, UnavailableError } from '../../model/index.ts'
 import { openRedis } from '../../online/redis.ts'
+import { readGroup } from '../../online/readGroup.ts'
 import type { OnlineStore } from '../../online/store.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
@@ -43,7 +44,7 @@ describe('redis', () => {
     await store.write(cardOf(group), order(1), [rowOf('ATL', 1)])
     await other.write(cardOf('b_v1'), order(1), [rowOf('ATL', 2)])
     expect([await store.listGroups(), await other.listGroups()]).toEqual([['a_v1'], ['b_v1']])
-    expect(await other.read(group, () => ({ keys: [['ATL']] }))).toBe(null)
+    expect(await readGroup(other, group, () => [['ATL']])).toBe(null)
     const keys = await server.look((client) => client.keys('*'))
     expect(keys.sort()).toEqual([
       'test',

@@ -91,7 +91,7 @@ export function through(store: OnlineStore, write: OnlineStore['write']): Online
     startLoad: (card, load) => store.startLoad(card, load),
     write,
     finishLoad: (id, mark, life) => store.finishLoad(id, mark, life),
-    read: (id, ask) => store.read(id, ask),
+    fetch: (asks) => store.fetch(asks),
     scan: (id) => store.scan(id),
     drop: (id) => store.drop(id),
     close: () => Promise.resolve(),

@@ -1,6 +1,6 @@
 /** The connection to one Redis: commands that answer or fail in bounded time, and errors in our own words. */
 import { createHash } from 'node:crypto'
-import { Redis, type RedisOptions as ClientOptions } from 'ioredis'
+import { Command, Redis, type RedisOptions as ClientOptions } from 'ioredis'
 import { AsofError, InputError, IntegrityError, UnavailableError } from '../model/index.ts'
 
 export interface RedisOptions {
@@ -66,6 +66,16 @@ export class RedisConnection {
     }
   }
 
+  /** What stands under some keys at one moment. */
+  async mget(names: readonly string[]): Promise<(Buffer | null)[]> {
+    if (names.length === 0) return []
+    const request = requestOf('MGET', names)
+    return this.attempt(
+      'read',
+      (client) => client.sendCommand(written('mget', request)) as Promise<(Buffer | null)[]>,
+    )
+  }
+
   /** Runs a script by its hash, and by its text where the server does not know it (any more). */
   async run(
     { text, sha }: Script,
@@ -112,6 +122,20 @@ export class RedisConnection {
       { address: this.label },
     )
   }
+}
+
+/** A command whose bytes are made already: ioredis looks at each of its arguments three times otherwise. */
+function written(name: string, request: string): Command {
+  const command = new Command(name)
+  command.toWritable = () => request
+  return command
+}
+
+/** A command of texts as Redis reads it. */
+function requestOf(name: string, names: readonly string[]): string {
+  let request = `*${names.length + 1}\r\n$${name.length}\r\n${name}\r\n`
+  for (const one of names) request += `$${Buffer.byteLength(one)}\r\n${one}\r\n`
+  return request
 }
 
 /** Where a name has several addresses, Node says nothing but the code. */

@@ -34,6 +34,7 @@ import { EncodedRows } from './encodedRows.ts'
 import { decodeRecord, encodeRecord, recordVersion, withCard, type GroupRecord } from './groupRecord.ts'
 import { checkStorageName, isStorageName, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
+import { nextStretch, scriptRequest } from './redisRequest.ts'
 import { otherLife, otherServer, putWinners, swapped, swapRecord } from './redisScripts.ts'
 import type {
   GroupCard,
@@ -54,6 +55,8 @@ export type { RedisOptions } from './redisConnection.ts'
 
 /** Keys of one script call: Redis does nothing else while it runs. */
 const keysPerCall = 200
+/** What a call's keys and values may come to where values are large. */
+const bytesPerCall = 2 ** 20
 /** Calls under way at once. */
 const callsAtOnce = 8
 const keysPerScan = 1_000
@@ -270,13 +273,10 @@ class RedisStore implements OnlineStore {
     let written = 0
     const work = async () => {
       while (next < rows.length) {
-        const from = next
-        next = Math.min(from + keysPerCall, rows.length)
-        const places = Array.from({ length: next - from }, (_, at) => from + at)
-        const keys = places.map((at) => rows.key(at))
-        const values = places.map((at) => rows.value(at))
-        const all = [this.recordKey(group), ...keys]
-        const count = await this.connection.run(putWinners, all, [order, life, ...values])
+        const stretch = nextStretch(rows, next, { keys: keysPerCall, bytes: bytesPerCall })
+        next = stretch.to
+        const request = scriptRequest(putWinners.sha, this.recordKey(group), [order, life], rows, stretch)
+        const count = await this.connection.runWritten(putWinners, request)
         if (count === otherLife) throw contentLost(group)
         // After the await: the others count too.
         written += count

@@ -69,6 +69,7 @@ import {
   responseOf,
   type ErrorResponse,
 } from './errors.ts'
+import { createEdge, type Edge } from './edge.ts'
 import { readiness } from './readiness.ts'
 import { readQuestion, type Question } from './question.ts'
 
@@ -78,21 +79,20 @@ export interface ReaderOptions {
   readonly storeName: string
   /** What a set clock has to say for itself; null on the machine's own clock. Asked for every answer: clocks move. */
   readonly clockNote: string | null
+  /** Who may ask, how much is taken on; anybody, and the usual bounds, without it. */
+  readonly edge?: Edge
   /** Without it nothing is logged. */
   readonly logger?: FastifyBaseLogger
 }
 
-/** Room for 1,000 composite ids in the address; Node's own limit of 16 KiB is too small for 1,000 of 16 characters. */
-const maxHeaderSize = 1 << 19
-
 export function createReader(options: ReaderOptions): FastifyInstance {
-  const { store, nowMs, storeName, logger } = options
+  const { store, nowMs, storeName, logger, edge = createEdge() } = options
   const addClock = (reply: FastifyReply) => {
     const { clockNote } = options
     if (clockNote !== null) reply.header('asof-clock', clockNote.replace(/[^\x20-\x7e]/g, '?'))
   }
   const app: FastifyInstance = fastify({
-    http: { maxHeaderSize },
+    ...edge.fastifyOptions,
     routerOptions: { maxParamLength: 256 },
     logController: new LogController({ disableRequestLogging: true }),
     clientErrorHandler: refuseTornRequest,
@@ -106,6 +106,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     addClock(reply)
     done()
   })
+  edge.addTo(app)
   app.setErrorHandler((error, request, reply) => {
     const { code } = sendError(reply, error)
     if (code === 'internal' || code === 'store_unavailable')

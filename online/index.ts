@@ -9,6 +9,8 @@ export {
 export * from './json.ts'
 export * from './key.ts'
 export * from './lmdb.ts'
+export { GroupCursor, type ValueStatus, type WantedFeature } from './cursor.ts'
+export { encodeFeature } from './body.ts'
 export * from './read.ts'
 export { readGroup, type ReadGroup } from './readGroup.ts'
 export { openRedis, type RedisOptions } from './redis.ts'

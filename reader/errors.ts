@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { InputError, UnavailableError } from '../model/index.ts'
+import type { OnlineStore } from '../online/index.ts'
 
 /** There is no such group. */
 export class NotFoundError extends InputError {}
@@ -14,6 +15,18 @@ export class NotLoadedError extends UnavailableError {
       { group },
     )
   }
+}
+
+/** A store without any group was never loaded, or has lost everything: whether the group exists, it cannot say. */
+export async function nothingThere(
+  store: OnlineStore,
+  group: string,
+): Promise<NotFoundError | NotLoadedError> {
+  const groups = await store.listGroups()
+  if (groups.length === 0) return new NotLoadedError(group)
+  return new NotFoundError(
+    `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups.join(', ')}.`,
+  )
 }
 
 export interface ErrorResponse {

@@ -1,1 +1,3 @@
 export { createReader, type ReaderOptions } from './createReader.ts'
+export { servicesOf, type Services } from './answers.ts'
+export { NotFoundError } from './errors.ts'

@@ -1,0 +1,239 @@
+/**
+ * The values of one group as they are served (rule 10): judged by ttl, with defaults filled in, and decoded no further
+ * than whoever asks needs them. A cursor stands at one asked entity after the other; a feature is taken from it as JSON
+ * text, as the bytes of its MessagePack, or as a value.
+ *
+ * ttl is closed at its end (rule 4): a value whose event timestamp is exactly `now - ttl` still counts. A feature that
+ * the value's schema does not have yet is null there, as it is in the table.
+ */
+import { InputError, IntegrityError, type EpochMs, type FeatureType } from '../model/index.ts'
+import { encodeFeature, locateFeatures, readFeature } from './body.ts'
+import { formatMicros, valueJson } from './json.ts'
+import type { FeatureValue, GroupCard, GroupFound, ValueSchema } from './store.ts'
+import {
+  bodyAt,
+  formatVersion,
+  flagsAt,
+  refuseFormat,
+  tagAt,
+  timestampAt,
+  tombstoneFlag,
+  versionAt,
+} from './value.ts'
+
+export type ValueStatus = 'PRESENT' | 'NULL_VALUE' | 'NOT_FOUND' | 'OUTSIDE_MAX_AGE'
+
+export interface WantedFeature {
+  readonly name: string
+  readonly type: FeatureType
+  /** What stands for a value that is not present: the default, or null. Of the type that the card says. */
+  readonly absent: FeatureValue
+  readonly absentJson: string
+  readonly absentBytes: Buffer
+}
+
+export class GroupCursor {
+  readonly card: GroupCard
+  readonly features: readonly WantedFeature[]
+  private readonly found: GroupFound
+  private readonly oldestMicros: bigint | null
+  private bytes: Buffer = nothing
+  /** Of the entity as a whole: PRESENT where its features are to be looked at. */
+  private whole: ValueStatus = 'NOT_FOUND'
+  private micros: bigint | null = null
+  private microsJson = 'null'
+  private lastTag = -1
+  private layout: Layout = noLayout
+
+  /**
+   * @param names the features that are wanted, in order; all of the card's where it is left out
+   * @throws InputError where the group has no such feature
+   */
+  constructor(found: GroupFound, nowMs: EpochMs, names?: readonly string[]) {
+    const { card } = found
+    this.card = card
+    this.found = found
+    this.features = wantedOf(card, names)
+    this.oldestMicros =
+      card.ttlMs === null ? null : BigInt(Math.floor(nowMs)) * 1000n - BigInt(card.ttlMs) * 1000n
+  }
+
+  /** Goes to an asked key by its place among them; -1 stands for an entity that cannot be there. */
+  moveTo(place: number): void {
+    const bytes = place < 0 ? null : (this.found.values[place] ?? null)
+    if (bytes === null) {
+      this.leave()
+      return
+    }
+    if (bytes.length < bodyAt || bytes[versionAt] !== formatVersion) throw refuseFormat(bytes)
+    if (((bytes[flagsAt] as number) & tombstoneFlag) !== 0) {
+      this.leave()
+      return
+    }
+    this.bytes = bytes
+    const micros = bytes.readBigInt64BE(timestampAt)
+    if (micros !== this.micros) {
+      this.micros = micros
+      this.microsJson = `"${formatMicros(micros)}"`
+    }
+    this.whole = this.oldestMicros !== null && micros < this.oldestMicros ? 'OUTSIDE_MAX_AGE' : 'PRESENT'
+    if (this.whole !== 'PRESENT') return
+    const tag = bytes.readUInt32BE(tagAt)
+    if (tag !== this.lastTag) {
+      this.layout = layoutOf(this.found.schemaOf(tag), this.features)
+      this.lastTag = tag
+    }
+    locateFeatures(this.layout.schema, bytes, bodyAt, this.layout.places)
+  }
+
+  private leave(): void {
+    this.whole = 'NOT_FOUND'
+    this.micros = null
+    this.microsJson = 'null'
+  }
+
+  /** Of the stored row, expired or not; null where there is none. */
+  get eventTimestampMicros(): bigint | null {
+    return this.micros
+  }
+
+  /** The same as JSON. */
+  get eventTimestampJson(): string {
+    return this.microsJson
+  }
+
+  /** Whether a feature is PRESENT. */
+  isAt(feature: number): boolean {
+    return this.whole === 'PRESENT' && this.placeOf(feature) >= 0
+  }
+
+  status(feature: number): ValueStatus {
+    if (this.whole !== 'PRESENT') return this.whole
+    return this.placeOf(feature) < 0 ? 'NULL_VALUE' : 'PRESENT'
+  }
+
+  json(feature: number): string {
+    const place = this.whole === 'PRESENT' ? this.placeOf(feature) : -1
+    const wanted = this.features[feature] as WantedFeature
+    if (place < 0) return wanted.absentJson
+    if (wanted.type === 'float64') {
+      const value = this.bytes.readDoubleBE(place + 1)
+      if (value !== 0 && Number.isFinite(value)) return String(value)
+    }
+    return valueJson(wanted.type, this.valueAt(feature, place))
+  }
+
+  /** Decoded: int64 and instants as bigints, lists and vectors as arrays. */
+  value(feature: number): FeatureValue {
+    const place = this.whole === 'PRESENT' ? this.placeOf(feature) : -1
+    return place < 0 ? (this.features[feature] as WantedFeature).absent : this.valueAt(feature, place)
+  }
+
+  /** Writes a feature's MessagePack at `at`, where there is room for it (`sizeOf`), and returns where it ends. */
+  copyTo(target: Buffer, at: number, feature: number): number {
+    const place = this.whole === 'PRESENT' ? this.placeOf(feature) : -1
+    if (place < 0) {
+      const { absentBytes } = this.features[feature] as WantedFeature
+      target.set(absentBytes, at)
+      return at + absentBytes.length
+    }
+    const end = this.endOf(feature)
+    const { bytes } = this
+    // So few bytes are quicker one by one than by a call.
+    if (end - place > 16) return at + bytes.copy(target, at, place, end)
+    for (let from = place; from < end; from++) target[at++] = bytes[from] as number
+    return at
+  }
+
+  /** How many bytes a feature's MessagePack takes. */
+  sizeOf(feature: number): number {
+    const place = this.whole === 'PRESENT' ? this.placeOf(feature) : -1
+    return place < 0
+      ? (this.features[feature] as WantedFeature).absentBytes.length
+      : this.endOf(feature) - place
+  }
+
+  /** Where the wanted feature's value begins; -1 where it is null or the schema lacks it. */
+  private placeOf(feature: number): number {
+    const index = this.layout.indexes[feature] as number
+    if (index < 0) return -1
+    const place = this.layout.places[index] as number
+    return this.bytes[place] === nil ? -1 : place
+  }
+
+  private endOf(feature: number): number {
+    return this.layout.places[(this.layout.indexes[feature] as number) + 1] as number
+  }
+
+  private valueAt(feature: number, place: number): FeatureValue {
+    const { schema, indexes } = this.layout
+    return readFeature(schema, indexes[feature] as number, this.bytes, place)
+  }
+}
+
+const nil = 0xc0
+const nothing = Buffer.alloc(0)
+
+/** Where the wanted features stand in the values of one schema. */
+interface Layout {
+  readonly schema: ValueSchema
+  /** By wanted feature its index in the schema; -1 where it is not in it. */
+  readonly indexes: Int32Array
+  /** By the schema's features, of the value that was looked at last; with its end behind them. */
+  readonly places: Uint32Array
+}
+
+const noLayout: Layout = {
+  schema: { tag: '', features: [] },
+  indexes: new Int32Array(0),
+  places: new Uint32Array(1),
+}
+
+function layoutOf(schema: ValueSchema, features: readonly WantedFeature[]): Layout {
+  const indexes = Int32Array.from(features, ({ name, type }) => {
+    const index = schema.features.findIndex((one) => one.name === name)
+    const there = schema.features[index]
+    if (there !== undefined && there.type !== type) {
+      throw new IntegrityError(
+        `online value with schema ${schema.tag}: feature ${name} is ${there.type} there and ${type} now. Load the group again.`,
+        { tag: schema.tag, feature: name },
+      )
+    }
+    return index
+  })
+  return { schema, indexes, places: new Uint32Array(schema.features.length + 1) }
+}
+
+/** By card and, within it, by the list that names them: both stay the same objects from request to request. */
+const known = new WeakMap<GroupCard, WeakMap<readonly string[] | GroupCard, readonly WantedFeature[]>>()
+
+function wantedOf(card: GroupCard, names?: readonly string[]): readonly WantedFeature[] {
+  let byNames = known.get(card)
+  if (byNames === undefined) known.set(card, (byNames = new WeakMap()))
+  const there = byNames.get(names ?? card)
+  if (there !== undefined) return there
+  const all = names ?? card.schema.features.map(({ name }) => name)
+  const wanted = all.map((name) => wantedFeature(card, name))
+  byNames.set(names ?? card, wanted)
+  return wanted
+}
+
+function wantedFeature({ group, schema, defaults }: GroupCard, name: string): WantedFeature {
+  const found = schema.features.find((feature) => feature.name === name)
+  if (found === undefined) {
+    const there = schema.features.map((feature) => feature.name).join(', ')
+    throw new InputError(`group ${group} has no feature ${JSON.stringify(name)}. It has ${there}.`, {
+      group,
+      feature: name,
+    })
+  }
+  const absent = Object.hasOwn(defaults, name) ? (defaults[name] ?? null) : null
+  const { type } = found
+  return {
+    name,
+    type,
+    absent,
+    absentJson: valueJson(type, absent),
+    absentBytes: encodeFeature(found, absent),
+  }
+}

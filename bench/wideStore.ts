@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyRegistration, planRegistration } from '../activities/index.ts'
+import { planScan, writeDataFiles } from '../iceberg/index.ts'
 import { query, withConnection } from '../offline/index.ts'
 import { readConfig } from '../worker/config.ts'
 import { openStore, type Store } from '../worker/openStore.ts'
@@ -47,4 +48,30 @@ export async function openBenchStore(
   const store = await openStore(readConfig(environment, folder))
   await applyRegistration(store, await planRegistration(store))
   return { store, environment }
+}
+
+/** So many rows of one instant in the wide group's table. Returns the paths of its data files. */
+export async function publishWideRows(store: Store, entities: number): Promise<string[]> {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: wideGroup })
+  const connection = await store.duckdb.connect()
+  const localPath = (location: string) => store.fileIO.localPath(location)
+  const doubles = Array.from(
+    { length: 10 },
+    (_, at) => `CAST(hash(n, ${at}) AS DOUBLE) / 1e15 - 9000 AS f${at}`,
+  )
+  await table.append({
+    ref: 'main',
+    files: await writeDataFiles(connection, {
+      schema: table.schema,
+      spec: table.spec,
+      relation: `(SELECT left(md5(CAST(n AS VARCHAR)), 16) AS id, TIMESTAMPTZ '2024-01-02 00:00:00Z' AS event_timestamp,
+        TIMESTAMPTZ '2024-01-02 00:00:00Z' AS created_timestamp, 'bench' AS run_id, ${doubles.join(', ')}
+        FROM range(${entities}) AS numbers(n))`,
+      orderBy: ['id', 'event_timestamp'],
+      directory: `${table.location}/data/bench`,
+      localPath,
+    }),
+  })
+  connection.closeSync()
+  return (await planScan(table)).files.map(({ filePath }) => localPath(filePath))
 }

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createClient, InputError, UnavailableError, type ClientOptions } from '../../client/online/index.ts'
 import { featureService } from '../../model/index.ts'
 import type { OnlineStore } from '../../online/index.ts'
+import { createAccess, createEdge } from '../../reader/index.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 import {
   arrival,
@@ -133,18 +134,28 @@ describe('values', () => {
     expect(other.groups['arrival']?.stale).toBe(false)
   })
 
-  test('MessagePack goes out and comes back, with the token of the moment', async () => {
+  test('MessagePack goes out and comes back', async () => {
     const { url, seen: asked } = await served()
-    let token = 'first'
-    const client = patientClient(url, { token: () => token })
-    await client.get(delays, { origin: 'ATL' })
-    token = 'second'
-    await client.get(delays, { origin: 'ATL' })
+    await patientClient(url).get(delays, { origin: 'ATL' })
     const forms = { accept: 'application/msgpack', contentType: 'application/msgpack' }
-    expect(asked).toMatchObject([
-      { authorization: 'Bearer first', ...forms },
-      { authorization: 'Bearer second', ...forms },
-    ])
+    expect(asked).toMatchObject([{ authorization: undefined, ...forms }])
+  })
+
+  test('the token is the one of the moment; another one is refused at once, and not shown', async () => {
+    const tokens = ['0123456789abcdef0123456789abcdef', 'fedcba9876543210fedcba9876543210'] as const
+    const edge = createEdge({ access: createAccess([tokens[0]]) })
+    const { url, seen: asked } = await served({ edge })
+    let token: string = tokens[0]
+    const client = patientClient(url, { token: () => Promise.resolve(token) })
+    await client.get(delays, { origin: 'ATL' })
+    edge.access.replaceTokens([tokens[1]])
+    const refused = await failure(client.get(delays, { origin: 'ATL' }))
+    expect(refused).toBeInstanceOf(InputError)
+    expect(refused).toMatchObject({ context: { status: 401, code: 'unauthorized' } })
+    expect(refused.message).not.toContain(tokens[0])
+    token = tokens[1]
+    await client.get(delays, { origin: 'ATL' })
+    expect(asked.map(({ authorization }) => authorization)).toEqual(tokens.map((one) => `Bearer ${one}`))
   })
 
   test('a reader that serves more features gives the vector that the definition here says', async () => {

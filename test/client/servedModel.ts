@@ -20,7 +20,7 @@ import {
   type OnlineRow,
   type OnlineStore,
 } from '../../online/index.ts'
-import { createReader, servicesOf } from '../../reader/index.ts'
+import { createReader, servicesOf, type Edge } from '../../reader/index.ts'
 
 export const now = Date.parse('2001-07-01T01:00:00Z')
 export const nowMicros = BigInt(now) * 1000n
@@ -177,10 +177,16 @@ export async function startReader(
     instead = () => undefined,
     waitMs = () => 0,
     port = 0,
-  }: { instead?: Instead; waitMs?: (before: number) => number; port?: number } = {},
+    edge,
+  }: {
+    readonly instead?: Instead
+    readonly waitMs?: (before: number) => number
+    readonly port?: number
+    readonly edge?: Edge
+  } = {},
 ): Promise<ServedReader> {
   const clock = { nowMs: () => now, storeName: 'test', clockNote: null }
-  const app = createReader({ store, ...clock, services: servicesOf([model]) })
+  const app = createReader({ store, ...clock, ...(edge && { edge }), services: servicesOf([model]) })
   const seen: Seen[] = []
   app.addHook('preHandler', async (request, reply) => {
     const { authorization, accept, 'content-type': contentType } = request.headers

@@ -10,6 +10,7 @@ import { flightsFolder, layOutFlights } from '../scripts/demo/flights.ts'
 import { print, say, table } from '../scripts/output.ts'
 import { hourlyBackfill } from './backfill.ts'
 import { materialize } from './materialize.ts'
+import { materializeRedis, materializeRedisMemory } from './materializeRedis.ts'
 import type { Goal, Measured, MeasuredFigure, Spread } from './measure.ts'
 import { workerMemory } from './memory.ts'
 import { feastReader } from './peers/feastReader.ts'
@@ -24,6 +25,8 @@ const own: readonly Subject[] = [
   hourlyBackfill,
   wholeWorkflow,
   materialize,
+  materializeRedis,
+  materializeRedisMemory,
   planning,
   workerMemory,
   trainingSet,

@@ -9,7 +9,7 @@ import type { Store } from '../worker/openStore.ts'
 import { materializeFloor } from './floors/materialize.ts'
 import { measure, type Row } from './measure.ts'
 import type { Subject } from './subject.ts'
-import { doublesOf, idOf, openWideStore, publishRows, wideGroup } from './wideStore.ts'
+import { openWideStore, publishWideRows, wideGroup } from './wideStore.ts'
 
 const entities = 1_000_000
 const turns = 3
@@ -25,7 +25,7 @@ export const materialize: Subject = {
   async measure(bench) {
     const { store } = await openWideStore(bench, bench.scratch)
     try {
-      const files = await publishWideRows(store)
+      const files = await publishWideRows(store, entities)
       const [ourFolder, floorFolder] = [join(bench.scratch, 'ours'), join(bench.scratch, 'floor')]
       const ours = () => load(store, ourFolder)
       const byHand = async () => {
@@ -43,16 +43,6 @@ export const materialize: Subject = {
     }
   },
 }
-
-/** A million rows of one instant in the group's table. Returns the paths of its data files. */
-const publishWideRows = (store: Store) =>
-  publishRows(
-    store,
-    wideGroup,
-    `(SELECT ${idOf('n')} AS id, TIMESTAMPTZ '2024-01-02 00:00:00Z' AS event_timestamp,
-      TIMESTAMPTZ '2024-01-02 00:00:00Z' AS created_timestamp, 'bench' AS run_id, ${doublesOf('n').join(', ')}
-      FROM range(${entities}) AS numbers(n))`,
-  )
 
 /** The real step of a run, all of it, into an LMDB that was not there. */
 async function load(store: Store, folder: string): Promise<void> {

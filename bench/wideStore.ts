@@ -72,3 +72,13 @@ export const doublesOf = (n: string) =>
 
 /** The key of the entity `n`: sixteen hex digits. */
 export const idOf = (n: string) => `left(md5(CAST(${n} AS VARCHAR)), 16)`
+
+/** So many rows of one instant in the wide group's table. Returns the paths of its data files. */
+export const publishWideRows = (store: Store, entities: number): Promise<string[]> =>
+  publishRows(
+    store,
+    wideGroup,
+    `(SELECT ${idOf('n')} AS id, TIMESTAMPTZ '2024-01-02 00:00:00Z' AS event_timestamp,
+      TIMESTAMPTZ '2024-01-02 00:00:00Z' AS created_timestamp, 'bench' AS run_id, ${doublesOf('n').join(', ')}
+      FROM range(${entities}) AS numbers(n))`,
+  )

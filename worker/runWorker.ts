@@ -51,11 +51,12 @@ export async function runWorker(config: Config, parts: WorkerParts = {}): Promis
     namespace: config.temporalNamespace,
     dataConverter: clientDataConverter,
   })
-  const load = (group: string) =>
-    workflow.start<(input: MaterializeInput) => Promise<MaterializedGroup>>('materialize', {
+  const load = async (group: string): Promise<void> => {
+    await workflow.start<(input: MaterializeInput) => Promise<MaterializedGroup>>('materialize', {
       ...{ taskQueue: config.taskQueue, workflowId: materializeWorkflowId(group), args: [{ group }] },
       workflowIdConflictPolicy: 'USE_EXISTING',
     })
+  }
   const stopLooking = keepLooking(watchOnline(store, load), (sentence) =>
     Runtime.instance().logger.warn(sentence),
   )

@@ -57,8 +57,9 @@ export async function runWorker(config: Config, parts: WorkerParts = {}): Promis
       workflowIdConflictPolicy: 'USE_EXISTING',
     })
   }
-  const stopLooking = keepLooking(watchOnline(store, load), (sentence) =>
-    Runtime.instance().logger.warn(sentence),
+  const stopLooking = keepLooking(
+    watchOnline(store, load),
+    (sentence) => void Runtime.instance().logger.warn(sentence),
   )
   try {
     process.send?.('ready')

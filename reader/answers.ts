@@ -11,7 +11,7 @@ import { groupJson, type GroupAnswer } from './groupJson.ts'
 import { groupPacked } from './groupPacked.ts'
 import { planFeatures, planService, type ReadPlan } from './plan.ts'
 import { readQuestion, type Question } from './question.ts'
-import { readVectors } from './vectors.ts'
+import { readVectors, type Reading } from './vectors.ts'
 import { vectorsJson } from './vectorsJson.ts'
 import { vectorsPacked } from './vectorsPacked.ts'
 
@@ -41,6 +41,7 @@ const mostPlans = 1000
 
 export function createAnswers({ store, nowMs, services }: AnswersOptions): Answers {
   const plans = new Map<string, ReadPlan>()
+  const reading: Reading = { store, nowMs, seen: new Set() }
   const planOf = async (asked: PlanKey): Promise<ReadPlan> => {
     const id = JSON.stringify([asked.service, asked.features, asked.fullNames])
     const there = plans.get(id)
@@ -52,18 +53,18 @@ export function createAnswers({ store, nowMs, services }: AnswersOptions): Answe
   }
   return {
     async group(id, address, form) {
-      const answer = await readGroupAnswer(store, nowMs, id, address)
+      const answer = await readGroupAnswer(reading, id, address)
       return form === 'json' ? groupJson(answer) : groupPacked(answer)
     },
     async vectors(body, form) {
       const asked = readVectorsBody(body)
-      const vectors = await readVectors(store, nowMs, await planOf(asked), asked.rows)
+      const vectors = await readVectors(reading, await planOf(asked), asked.rows)
       return form === 'json' ? vectorsJson(vectors) : vectorsPacked(vectors)
     },
     async feast(body) {
       const asked = readFeastBody(body)
       const plan = await planOf(asked)
-      return feastJson(asked, await readVectors(store, nowMs, plan, asked.rows, { allowStray: true }))
+      return feastJson(asked, await readVectors(reading, plan, asked.rows, { allowStray: true }))
     },
   }
 }
@@ -89,8 +90,7 @@ export function servicesOf(all: readonly FeatureService[]): Services {
 }
 
 async function readGroupAnswer(
-  store: OnlineStore,
-  nowMs: () => EpochMs,
+  { store, nowMs, seen }: Reading,
   group: string,
   address: string,
 ): Promise<GroupAnswer> {
@@ -106,7 +106,8 @@ async function readGroupAnswer(
     },
   ])
   const question = questions.at(-1)
-  if (found === null || question === undefined) throw await nothingThere(store, group)
+  if (found === null || question === undefined) throw await nothingThere(store, group, seen.has(group))
+  seen.add(group)
   const { complete } = found.card
   if (complete === null) throw new NotLoadedError(group)
   const now = nowMs()

@@ -24,13 +24,17 @@ export class NotLoadedError extends UnavailableError {
   }
 }
 
-/** A store without any group was never loaded, or has lost everything: whether the group exists, it cannot say. */
+/**
+ * A store without any group was never loaded, or has lost everything: whether the group exists, it cannot say. Nor is a
+ * group unknown that a service takes or that was there before: it is lost, or being loaded again.
+ */
 export async function nothingThere(
   store: OnlineStore,
   group: string,
+  isKnown: boolean,
 ): Promise<NotFoundError | NotLoadedError> {
-  const groups = await store.listGroups()
-  if (groups.length === 0) return new NotLoadedError(group)
+  const groups = isKnown ? [] : await store.listGroups()
+  if (groups.length === 0 || groups.includes(group)) return new NotLoadedError(group)
   return new NotFoundError(
     `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups.join(', ')}.`,
   )

@@ -18,7 +18,9 @@ import { startRedis, type TestRedis } from '../support/redis.ts'
 const folder = mkdtempSync(join(tmpdir(), 'asof-faults-'))
 const groups = ['first_v1', 'second_v1']
 const entities = 2_000
-const rowsPerRequest = 20
+const usualRows = 20
+/** So many that a request costs the reader more than whoever sends it. */
+const manyRows = 1_000
 /** Apart from any entity's number, so that a value of another entity or load is never taken for the right one. */
 const stride = 1_000_003n
 let redis: TestRedis
@@ -40,6 +42,9 @@ beforeAll(async () => {
       ASOF_STORE: 'faults',
       ASOF_ONLINE: redis.url,
       ASOF_READER_PORT: String(port),
+      // So little room that what this process can send is ten times too much.
+      ASOF_READER_CONCURRENCY: '8',
+      ASOF_READER_QUEUE: '64',
     },
   })
 }, 60_000)
@@ -109,9 +114,9 @@ interface Tally {
 }
 
 let turn = 0
-async function ask(tally: Tally): Promise<void> {
+async function ask(tally: Tally, rows: number): Promise<void> {
   const first = (turn = (turn + 7_919) % entities)
-  const ids = Array.from({ length: rowsPerRequest }, (_, at) => (first + at * 31) % entities)
+  const ids = Array.from({ length: rows }, (_, at) => (first + at * 31) % entities)
   const features = groups.flatMap((group) => [`${group}:load`, `${group}:check`])
   const body = { features, full_names: true, entities: { id: ids.map((id) => `e${id}`) } }
   const [oldest, began] = [complete, performance.now()]
@@ -121,7 +126,9 @@ async function ask(tally: Tally): Promise<void> {
   else if (status !== 200) tally.wrong.push(`${status}: ${text.slice(0, 200)}`)
   else {
     tally.answered += 1
-    tally.wrong.push(...falsehoods(text, ids, oldest, begun))
+    // To look at a thousand rows takes longer than to make them.
+    if (rows === usualRows || tally.answered % 20 === 0)
+      tally.wrong.push(...falsehoods(text, ids, oldest, begun))
   }
 }
 
@@ -148,12 +155,12 @@ function falsehoods(text: string, ids: readonly number[], oldest: number, newest
 }
 
 /** Asks with so many at a time, until it is told to stop. */
-function underLoad(concurrency: number) {
+function underLoad(concurrency: number, rows = usualRows) {
   const tally: Tally = { answered: 0, refused: 0, wrong: [], latenciesMs: [] }
   let isOver = false
   const work = Array.from({ length: concurrency }, async () => {
     while (!isOver) {
-      await ask(tally)
+      await ask(tally, rows)
       // Whoever is refused does not come back at once.
       if (tally.refused > 0) await sleep(5)
     }
@@ -242,16 +249,16 @@ test('Redis is killed, comes back empty, and is loaded again', async () => {
 test('ten times as many ask as it can answer', async () => {
   const before = await calm()
   const memoryBefore = reader.megabytes()
-  const asking = underLoad(100 * usual)
+  const asking = underLoad(100 * usual, manyRows)
   await sleep(8_000)
   const { wrong, refused, answered } = await asking.end()
   const memoryDuring = reader.peakMegabytes()
-  expect(wrong).toEqual([])
-  expect(answered).toBeGreaterThan(0)
-  expect(refused).toBeGreaterThan(0)
   console.log(
     `tenfold overload: ${answered} answered, ${refused} refused; ${memoryBefore.toFixed(0)} MB before, ${memoryDuring.toFixed(0)} MB at most`,
   )
+  expect(wrong).toEqual([])
+  expect(answered).toBeGreaterThan(0)
+  expect(refused).toBeGreaterThan(0)
   expect(memoryDuring).toBeLessThan(memoryBefore + 300)
   await untilCalm(5_000)
   const after = await calm()

@@ -10,9 +10,12 @@ export interface WorkerProcess {
   stop(): Promise<void>
 }
 
-/** Comes back once the worker takes work. */
-export async function startWorker(environment: Record<string, string>): Promise<WorkerProcess> {
-  const worker = fork(fileURLToPath(new URL('../worker/main.ts', import.meta.url)), [], {
+/** Comes back once the worker takes work. @param program its module, relative to this one */
+export async function startWorker(
+  environment: Record<string, string>,
+  program = '../worker/main.ts',
+): Promise<WorkerProcess> {
+  const worker = fork(fileURLToPath(new URL(program, import.meta.url)), [], {
     execArgv: ['--import', 'tsx'],
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

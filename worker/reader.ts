@@ -18,7 +18,7 @@ const stopFollowing = followClock(clock, (sentence) => console.error(sentence))
 
 const [serving] = config.onlineStores
 if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
-const store = openOnlineStore(config, serving, true)
+const store = openOnlineStore(config, serving, { readOnly: true })
 const reader = createReader({
   store,
   nowMs: () => clock.lastKnownNow(),

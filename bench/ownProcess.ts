@@ -12,9 +12,11 @@ export interface OwnProcess {
   stop(): Promise<void>
 }
 
-/** Comes back once the worker takes work. */
-export const startWorker = (environment: Record<string, string>): Promise<OwnProcess> =>
-  startOwn('../worker/main.ts', { environment })
+/** Comes back once the worker takes work. @param program its module, relative to this one */
+export const startWorker = (
+  environment: Record<string, string>,
+  program = '../worker/main.ts',
+): Promise<OwnProcess> => startOwn(program, { environment })
 
 /**
  * Starts an entry point that says `ready` to its parent, and comes back once it has.

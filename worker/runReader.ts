@@ -29,7 +29,7 @@ export async function runReader(config: Config): Promise<void> {
   // Only a clock that can be moved is worth a connection; requests never touch it.
   if (!isClockSet) await registry.close()
   const stopFollowing = followClock(clock, say)
-  const store = openOnlineStore(config, serving, true)
+  const store = openOnlineStore(config, serving, { readOnly: true })
   const edge = createEdge({ access: createAccess(tokens), bounds, server: { tls, maxConnections } })
   const reader = createReader({
     store,

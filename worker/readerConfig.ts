@@ -4,13 +4,17 @@ import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
 import { InputError } from '../model/index.ts'
-import { checkListening, checkTokens } from '../reader/index.ts'
+import { checkListening, checkTokens, usualBounds, type Bounds } from '../reader/index.ts'
 
 const text = z.string().min(1)
 const wholeNumber = z
   .string()
   .regex(/^[1-9]\d{0,8}$/, 'not a whole number')
   .transform(Number)
+const time = z
+  .string()
+  .regex(/^[1-9]\d{0,5}(ms|s)$/, 'not a time such as 500ms or 2s')
+  .transform((value) => Number.parseInt(value) * (value.endsWith('ms') ? 1 : 1000))
 const port = wholeNumber.refine((value) => value < 65_536, 'not a port from 1 to 65535')
 const tokenList = text.transform((value) => {
   const tokens = value.split(',').map((token) => token.trim())
@@ -27,6 +31,10 @@ export const readerVariables = {
   ASOF_READER_ALLOW_ANONYMOUS: z.enum(['0', '1'], 'neither 1 nor 0').default('0'),
   ASOF_READER_TLS_CERT: text.optional(),
   ASOF_READER_TLS_KEY: text.optional(),
+  ASOF_READER_CONCURRENCY: wholeNumber.default(usualBounds.concurrency),
+  ASOF_READER_QUEUE: wholeNumber.default(usualBounds.queue),
+  ASOF_READER_DEADLINE: time.default(usualBounds.deadlineMs),
+  ASOF_READER_CONNECTIONS: wholeNumber.optional(),
 }
 
 export interface ReaderConfig {
@@ -41,6 +49,9 @@ export interface ReaderConfig {
   readonly allowAnonymous: boolean
   /** Absolute paths of PEM files; null for plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
+  readonly bounds: Pick<Bounds, 'concurrency' | 'queue' | 'deadlineMs'>
+  /** Connections at most; null for as many as the system gives. */
+  readonly maxConnections: number | null
 }
 
 /** @throws InputError for a certificate without its key */
@@ -65,6 +76,12 @@ export function readerConfigOf(
       cert === undefined || key === undefined
         ? null
         : { certFile: resolve(folder, cert), keyFile: resolve(folder, key) },
+    bounds: {
+      concurrency: values.ASOF_READER_CONCURRENCY,
+      queue: values.ASOF_READER_QUEUE,
+      deadlineMs: values.ASOF_READER_DEADLINE,
+    },
+    maxConnections: values.ASOF_READER_CONNECTIONS ?? null,
   }
 }
 

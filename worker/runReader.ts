@@ -15,7 +15,7 @@ import { followClock, openStoreClock } from './storeClock.ts'
  * @throws InputError for what is wrong with its configuration
  */
 export async function runReader(config: Config): Promise<void> {
-  const { host, port } = config.reader
+  const { host, port, bounds, maxConnections } = config.reader
   const { tokens, tls } = readAccess(config.reader)
   const [serving] = config.onlineStores
   if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
@@ -28,7 +28,7 @@ export async function runReader(config: Config): Promise<void> {
   if (!isClockSet) await registry.close()
   const stopFollowing = followClock(clock, say)
   const store = openOnlineStore(config, serving, true)
-  const edge = createEdge({ access: createAccess(tokens), server: { tls } })
+  const edge = createEdge({ access: createAccess(tokens), bounds, server: { tls, maxConnections } })
   const reader = createReader({
     store,
     nowMs: () => clock.lastKnownNow(),

@@ -52,14 +52,13 @@ export interface Gate {
 }
 
 interface Pass {
-  readonly request: FastifyRequest
   readonly reply: FastifyReply
   readonly bytes: number
   readonly hasBody: boolean
   readonly expiresAt: number
   stage: 'arriving' | 'waiting' | 'under way' | 'over'
   /** Begins the work of one that waits. */
-  begin: () => void
+  begin: (() => void) | null
 }
 
 declare module 'fastify' {
@@ -100,10 +99,6 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
   }
 
   function enter(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
-    if (neverShed.has(request.routeOptions.url)) {
-      done()
-      return
-    }
     const bodyBytes = announcedBytes(request, bounds.bodyBytes)
     const hasBody = bodyBytes > 0
     const bytes = hasBody ? bodyBytes : (request.raw.url?.length ?? 0)
@@ -117,22 +112,15 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
       return
     }
     const expiresAt = performance.now() + bounds.deadlineMs
-    const pass: Pass = {
-      request,
-      reply,
-      bytes,
-      hasBody,
-      expiresAt,
-      stage: 'arriving',
-      begin: () => undefined,
-    }
+    const pass: Pass = { reply, bytes, hasBody, expiresAt, stage: 'arriving', begin: null }
     request.pass = pass
     open.add(pass)
     held[hasBody ? 'bodies' : 'addresses'] += bytes
     if (hasBody) {
       arrivingBodies++
+      // Answered without its handler: it broke off, its body cannot be read, or there is no such route.
       request.raw.once('close', () => {
-        if (!request.raw.complete && pass.stage === 'arriving') release(pass)
+        if (pass.stage === 'arriving' && reply.sent) release(pass)
       })
     }
     done()
@@ -183,12 +171,12 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
   function fillPlaces(): void {
     for (const pass of waiting) {
       if (underWay >= bounds.concurrency) return
-      if (pass.request.socket.destroyed) {
+      if (pass.reply.request.socket.destroyed) {
         release(pass)
         continue
       }
       waiting.delete(pass)
-      pass.begin()
+      pass.begin?.()
     }
   }
 
@@ -198,7 +186,7 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
     open.delete(pass)
     // One that is under way holds its bytes as long as its place.
     if (pass.stage !== 'under way') release(pass)
-    if (pass.request.socket.destroyed) return
+    if (pass.reply.sent || pass.reply.request.socket.destroyed) return
     // What is still on the way of the body would be read as the next request.
     if (isArriving) pass.reply.header('connection', 'close')
     pass.reply.send(refusalOf(isArriving ? 'slow_request' : 'deadline'))
@@ -227,14 +215,15 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
     },
     addTo(app) {
       app.decorateRequest('pass', null)
-      app.addHook('onRequest', enter)
-      app.addHook('onResponse', ({ pass }, _reply, done) => {
-        // It was answered without its handler: there was no such route, or its body could not be read.
-        if (pass?.stage === 'arriving') release(pass)
-        done()
-      })
+      // By route, not for all: what route a request is on costs more to ask than all the rest.
       app.addHook('onRoute', (route) => {
-        if (!neverShed.has(route.url)) route.handler = through(route.handler)
+        if (neverShed.has(route.url)) return
+        route.onRequest = [route.onRequest ?? [], enter].flat()
+        route.handler = through(route.handler)
+      })
+      app.addHook('onRequest', (request, reply, done) => {
+        if (request.is404) enter(request, reply, done)
+        else done()
       })
       const sweeping = setInterval(sweep, sweepEveryMs).unref()
       const stopWatching = watchLag((latest) => (lagMs = latest))

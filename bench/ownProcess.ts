@@ -28,7 +28,7 @@ export async function startOwn(
   { args = [], environment = {} }: { args?: readonly string[]; environment?: Record<string, string> },
 ): Promise<OwnProcess> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--import', 'tsx'],
+    execArgv: file.endsWith('.ts') ? ['--import', 'tsx'] : [],
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })

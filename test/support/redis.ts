@@ -28,14 +28,20 @@ export interface TestRedis {
 
 const patienceMs = 10_000
 
-export async function startRedis(options: { password?: string } = {}): Promise<TestRedis> {
+/** @param options.settings further arguments of `redis-server` */
+export async function startRedis(
+  options: { password?: string; settings?: readonly string[] } = {},
+): Promise<TestRedis> {
   const program = findRedis()
   if (program === null)
     throw new Error('There is no redis-server here. `npm test` installs it; run that once.')
   const folder = mkdtempSync(join(tmpdir(), 'asof-redis-'))
   const port = await freePort()
-  const { password } = options
+  const { password, settings = [] } = options
   let child: ChildProcess | null = null
+  // A test process that ends in any other way takes its server along.
+  const killNow = () => void child?.kill('SIGKILL')
+  process.once('exit', killNow)
   const connect = () =>
     new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password })
   const redis: TestRedis = {
@@ -57,6 +63,7 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
           ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
           ...['--appendonly', 'yes', '--appendfsync', 'no', '--daemonize', 'no'],
           ...(password === undefined ? [] : ['--requirepass', password]),
+          ...settings,
         ],
         { stdio: 'ignore' },
       )
@@ -73,6 +80,7 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
       }
     },
     async end() {
+      process.off('exit', killNow)
       await redis.kill()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -83,10 +91,6 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
     await redis.end()
     throw error
   }
-  // A test process that ends in any other way takes its server along.
-  process.once('exit', () => {
-    child?.kill('SIGKILL')
-  })
   return redis
 }
 

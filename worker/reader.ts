@@ -4,7 +4,8 @@ import { createReader } from '../reader/index.ts'
 import { openSqlite } from '../iceberg/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import { readConfig } from './config.ts'
-import { databasePath, openOnlineStore } from './openStore.ts'
+import { openReaderStore } from './openReaderStore.ts'
+import { databasePath } from './openStore.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
 
 const config = readConfig(process.env, process.cwd())
@@ -18,7 +19,7 @@ const stopFollowing = followClock(clock, (sentence) => console.error(sentence))
 
 const [serving] = config.onlineStores
 if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
-const store = openOnlineStore(config, serving, true)
+const store = await openReaderStore(config, serving, (sentence) => console.error(sentence))
 const reader = createReader({
   store,
   nowMs: () => clock.lastKnownNow(),

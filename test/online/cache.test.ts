@@ -1,4 +1,5 @@
 /** The reader's cache over LMDB and over real Redis: what it answers is never older, nor said to be newer, than it may be. */
+import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { InputError, UnavailableError } from '../../model/index.ts'
@@ -28,6 +29,10 @@ async function newServer(options: Parameters<typeof startRedis>[0] = {}): Promis
   closing.push(() => server.end())
   return server
 }
+
+const folder = temporaryFolder('cache')
+let folders = 0
+const newFolder = () => join(folder, String(++folders))
 
 const megabytes = 2 ** 20
 const group = 'a_v1'
@@ -71,7 +76,7 @@ onlineStoreConformance('cached redis, tracking', async () => {
 })
 
 onlineStoreConformance('cached lmdb, ttl', () => {
-  const path = temporaryFolder('cache')
+  const path = newFolder()
   // A clock on which whatever was read before is too old.
   let nowMs = 0
   const open = () =>
@@ -147,7 +152,7 @@ function openTtl(under: OnlineStore, { ttlMs = 100, maxBytes = megabytes } = {})
 }
 
 function newLmdb(): OnlineStore {
-  return closeLater(openLmdb({ path: temporaryFolder('cache'), store: 'test' }))
+  return closeLater(openLmdb({ path: newFolder(), store: 'test' }))
 }
 
 describe('for a time', () => {

@@ -1,4 +1,5 @@
 /** The online store: its contract, its stores, and what a reader needs to judge and write what they hold. */
+export { cached, type CacheCounters, type CachedStore, type CacheOptions, type Changes } from './cache.ts'
 export {
   eachRow,
   type FeatureColumn,
@@ -15,6 +16,7 @@ export { encodeFeature } from './body.ts'
 export * from './read.ts'
 export { readGroup, type ReadGroup } from './readGroup.ts'
 export { openRedis, type RedisOptions } from './redis.ts'
+export { trackRedis, type RedisTracking, type TrackingOptions } from './redisTracking.ts'
 export { redisLabel } from './redisConnection.ts'
 export * from './store.ts'
 export { compareOrder, encodeContent, schemaTag, valueSchema } from './value.ts'

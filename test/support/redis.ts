@@ -32,7 +32,15 @@ export interface TestRedisOptions {
   readonly password?: string
   /** Whether it keeps what it is given over a restart; it does unless told otherwise. */
   readonly isPersistent?: boolean
+  /** Further arguments of the server. */
+  readonly settings?: readonly string[]
 }
+
+/** A test process that ends before its servers takes them along. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const program = findRedis()
@@ -40,11 +48,8 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     throw new Error('There is no redis-server here. `npm test` installs it; run that once.')
   const folder = mkdtempSync(join(tmpdir(), 'asof-redis-'))
   const port = await freePort()
-  const { password, isPersistent = true } = options
+  const { password, isPersistent = true, settings = [] } = options
   let child: ChildProcess | null = null
-  // A test process that ends in any other way takes its server along.
-  const takeAlong = () => void child?.kill('SIGKILL')
-  process.once('exit', takeAlong)
   const connect = () =>
     new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password })
   const redis: TestRedis = {
@@ -60,15 +65,18 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       await redis.kill()
       if (empty) rmSync(join(folder, 'appendonlydir'), { recursive: true, force: true })
       // Without fsync every write is with the system before it is answered, and outlives the process.
+      if (child !== null) running.delete(child)
       child = spawn(
         program,
         [
           ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
           ...['--appendonly', isPersistent ? 'yes' : 'no', '--appendfsync', 'no', '--daemonize', 'no'],
           ...(password === undefined ? [] : ['--requirepass', password]),
+          ...settings,
         ],
         { stdio: 'ignore' },
       )
+      running.add(child)
       await untilReady(connect, child)
     },
     pause: () => void child?.kill('SIGSTOP'),
@@ -82,7 +90,6 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       }
     },
     async end() {
-      process.off('exit', takeAlong)
       await redis.kill()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -116,7 +123,7 @@ async function untilReady(connect: () => Redis, child: ChildProcess): Promise<vo
   throw new Error('The Redis of this test did not start.')
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

@@ -70,7 +70,7 @@ import {
   type ErrorResponse,
 } from './errors.ts'
 import { createEdge, type Edge } from './edge.ts'
-import { readiness } from './readiness.ts'
+import { addReady } from './readiness.ts'
 import { readQuestion, type Question } from './question.ts'
 
 export interface ReaderOptions {
@@ -144,11 +144,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     now: new Date(nowMs()).toISOString(),
     clock: options.clockNote ?? 'machine',
   }))
-  app.get('/ready', async (_request, reply) => {
-    const { ready, body } = await readiness(store, nowMs())
-    if (!ready) reply.code(503).header('retry-after', 5)
-    return body
-  })
+  addReady(app, edge, store, nowMs)
   return app
 }
 

@@ -106,7 +106,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     addClock(reply)
     done()
   })
-  edge.addTo(app)
+  edge.addTo(app, store, nowMs)
   app.setErrorHandler((error, request, reply) => {
     const { code } = sendError(reply, error)
     if (code === 'internal' || code === 'store_unavailable')

@@ -2,3 +2,4 @@ export { checkListening, checkTokens, createAccess, type Access } from './access
 export { createReader, type ReaderOptions } from './createReader.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { usualBounds, type Bounds, type Gate, type ShedReason } from './shedding.ts'
+export type { ReaderMetrics } from './metrics.ts'

@@ -67,7 +67,7 @@ import { createEdge, type Edge } from './edge.ts'
 import { errorBody, refuseTornRequest, responseOf, type ErrorResponse } from './errors.ts'
 import { feastError } from './feast.ts'
 import { contentTypes, formOf, parseBody, readBodies, type Body } from './forms.ts'
-import { readiness } from './readiness.ts'
+import { addReady } from './readiness.ts'
 
 export interface ReaderOptions {
   readonly store: OnlineStore
@@ -104,7 +104,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     addClock(reply)
     done()
   })
-  edge.addTo(app)
+  edge.addTo(app, store, nowMs)
   app.setErrorHandler((error, request, reply) => {
     const { code } = sendError(reply, error)
     if (code === 'internal' || code === 'store_unavailable')
@@ -144,11 +144,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     now: new Date(nowMs()).toISOString(),
     clock: options.clockNote ?? 'machine',
   }))
-  app.get('/ready', async (_request, reply) => {
-    const { ready, body } = await readiness(store, nowMs())
-    if (!ready) reply.code(503).header('retry-after', 5)
-    return body
-  })
+  addReady(app, edge, store, nowMs)
   return app
 }
 

@@ -39,6 +39,23 @@ export class EncodedRows {
     return pieceOf(this.#values, index)
   }
 
+  keyLength(index: number): number {
+    return lengthOf(this.#keys, index)
+  }
+
+  valueLength(index: number): number {
+    return lengthOf(this.#values, index)
+  }
+
+  /** Writes a key at `at`; a buffer of its own for every piece would cost more than to copy it. */
+  copyKey(index: number, target: Buffer, at: number): void {
+    copyPiece(this.#keys, index, target, at)
+  }
+
+  copyValue(index: number, target: Buffer, at: number): void {
+    copyPiece(this.#values, index, target, at)
+  }
+
   /** Whether a row's key is greater than that of the row before it. */
   isInOrder(index: number): boolean {
     const { bytes, ends } = this.#keys
@@ -49,6 +66,13 @@ export class EncodedRows {
 
 const pieceOf = ({ bytes, ends }: EncodedValues, index: number): Buffer =>
   bytes.subarray(ends[index - 1] ?? 0, ends[index])
+
+const lengthOf = ({ ends }: EncodedValues, index: number): number =>
+  (ends[index] ?? 0) - (ends[index - 1] ?? 0)
+
+function copyPiece({ bytes, ends }: EncodedValues, index: number, target: Buffer, at: number): void {
+  bytes.copy(target, at, ends[index - 1] ?? 0, ends[index])
+}
 
 function encodeKeys(
   prefix: string,

@@ -39,13 +39,19 @@ export const swapped = 1
 export const otherServer = -1
 
 /**
- * Replaces a group's record if it still is what the caller has read.
+ * Replaces a group's record and its version if the record still is what the caller has read.
  *
- * `KEYS[1]`: the record. `ARGV`: what was read, empty for none; what shall stand there, empty for nothing; the run id that the server must
- * have, empty for any. Answers 1 when done, 0 when somebody else was first, -1 when the server is another one.
+ * `KEYS`: the record, its version. `ARGV`: the record that was read, empty for none; what shall stand there, empty for
+ * nothing; the version of that; the run id that the server must have, empty for any. Answers 1 when done, 0 when somebody
+ * else was first, -1 when the server is another one.
  */
 export const swapRecord = script(`
-if ARGV[3] ~= '' and string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= ARGV[3] then return -1 end
+if ARGV[4] ~= '' and string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= ARGV[4] then return -1 end
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1], KEYS[2])
+else
+  redis.call('SET', KEYS[1], ARGV[2])
+  redis.call('SET', KEYS[2], ARGV[3])
+end
 return 1`)

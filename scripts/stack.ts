@@ -235,7 +235,7 @@ function rememberedPort(home: string, name: keyof Ports): number | undefined {
 }
 
 /** The wanted port if it is free, else any. */
-async function freePort(wanted: number | undefined): Promise<number> {
+export async function freePort(wanted?: number): Promise<number> {
   const listen = (port: number) =>
     new Promise<number | null>((resolve) => {
       const server = createServer()

@@ -4,7 +4,9 @@ import { createReader } from '../reader/index.ts'
 import { openSqlite } from '../iceberg/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import { readConfig } from './config.ts'
+import { loadDefinitions } from './definitions.ts'
 import { databasePath, openOnlineStore } from './openStore.ts'
+import { servedServices } from './servedServices.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
 
 const config = readConfig(process.env, process.cwd())
@@ -19,8 +21,20 @@ const stopFollowing = followClock(clock, (sentence) => console.error(sentence))
 const [serving] = config.onlineStores
 if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
 const store = openOnlineStore(config, serving, true)
+const services = servedServices(
+  () => loadDefinitions(config.features),
+  async () => {
+    const opened = await openRegistry(await openSqlite<RegistryTables>(databasePath(config)))
+    try {
+      return await opened.services()
+    } finally {
+      await opened.close()
+    }
+  },
+)
 const reader = createReader({
   store,
+  services,
   nowMs: () => clock.lastKnownNow(),
   storeName: config.store,
   get clockNote() {

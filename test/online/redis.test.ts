@@ -4,6 +4,7 @@ import { InputError, UnavailableError } from '../../model/index.ts'
 import { openRedis } from '../../online/redis.ts'
 import { readGroup } from '../../online/readGroup.ts'
 import type { OnlineStore } from '../../online/store.ts'
+import { valueSchema } from '../../online/value.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
 
@@ -48,9 +49,11 @@ describe('redis', () => {
     const keys = await server.look((client) => client.keys('*'))
     expect(keys.sort()).toEqual([
       'test',
+      'test::a_v1',
       'test:a_v1',
       'test:a_v1:ATL',
       'testa',
+      'testa::b_v1',
       'testa:b_v1',
       'testa:b_v1:ATL',
     ])
@@ -108,6 +111,80 @@ describe('redis', () => {
       expect(openIt).not.toThrow(/secret/)
     },
   )
+})
+
+describe('records of groups', () => {
+  const features = Array.from({ length: 200 }, (_, at) => ({ name: `feature${at}`, type: 'int64' as const }))
+  const wide = cardOf(group, { schema: valueSchema(features) })
+  const row = {
+    keys: ['a'],
+    eventTimestampMicros: 1n,
+    values: features.map(() => 1n),
+  }
+  const open = async () => {
+    const server = await newServer()
+    const [writer, reader] = [1, 2].map(() => openRedis({ url: server.url, store: 'test' })) as [
+      OnlineStore,
+      OnlineStore,
+    ]
+    const close = () => Promise.all([writer.close(), reader.close()])
+    return { server, writer, reader, close }
+  }
+  const sentBy = (server: TestRedis) =>
+    server.look(async (client) =>
+      Number(/total_net_output_bytes:(\d+)/.exec(await client.info('stats'))?.[1]),
+    )
+
+  test('travel once, not with every read, and again once they have changed', async () => {
+    const { server, writer, reader, close } = await open()
+    await writer.write(wide, order(1), [row])
+    const read = () => reader.fetch([{ group, keys: () => ['a', 'b'] }])
+    expect((await read())[0]?.card.complete).toBe(null)
+    const before = await sentBy(server)
+    for (let turn = 0; turn < 20; turn++) await read()
+    // The value is 1,833 bytes, and the record more than 6,000.
+    expect((await sentBy(server)) - before).toBeLessThan(20 * 3_000)
+    await writer.finishLoad(group, markOf(order(1)))
+    expect((await read())[0]?.card.complete).toEqual(markOf(order(1)))
+    await close()
+  })
+
+  test('of before there were versions are read with every read, until a load puts one', async () => {
+    const { server, writer, reader, close } = await open()
+    await writer.write(wide, order(1), [row])
+    const forget = () => server.look((client) => client.del(`test::${group}`))
+    const complete = async () => (await reader.fetch([{ group, keys: () => ['a'] }]))[0]?.card.complete
+    await forget()
+    expect([await complete(), await complete()]).toEqual([null, null])
+    await writer.finishLoad(group, markOf(order(1)))
+    await forget()
+    expect([await complete(), await complete()]).toEqual([markOf(order(1)), markOf(order(1))])
+    await writer.finishLoad(group, markOf(order(2)))
+    expect([await complete(), await complete()]).toEqual([markOf(order(2)), markOf(order(2))])
+    await close()
+  })
+
+  test('of several groups are found in one call, those that are not there as null', async () => {
+    const { writer, reader, close } = await open()
+    await writer.write(wide, order(1), [row])
+    await writer.write(cardOf('b_v1'), order(1), [rowOf('x', 7), rowOf('y', null)])
+    const keys = () => ['x', 'a', 'y']
+    const ask = () =>
+      reader.fetch(['b_v1', 'c_v1', group, 'b_v1', 'a:b'].map((name) => ({ group: name, keys })))
+    for (let turn = 0; turn < 2; turn++) {
+      const found = await ask()
+      expect(found.map((one) => one?.values.map((bytes) => bytes?.length ?? null) ?? null)).toEqual([
+        [40, null, 30],
+        null,
+        [null, expect.any(Number), null],
+        [40, null, 30],
+        null,
+      ])
+    }
+    expect(await writer.drop('b_v1')).toBe(2)
+    expect((await ask()).map((one) => one?.card.group ?? null)).toEqual([null, null, group, null, null])
+    await close()
+  })
 })
 
 /** After a restart the client is back within its longest pause. */

@@ -28,13 +28,19 @@ export interface TestRedis {
 
 const patienceMs = 10_000
 
-export async function startRedis(options: { password?: string } = {}): Promise<TestRedis> {
+export interface TestRedisOptions {
+  readonly password?: string
+  /** Whether it keeps what it is given over a restart; it does unless told otherwise. */
+  readonly isPersistent?: boolean
+}
+
+export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const program = findRedis()
   if (program === null)
     throw new Error('There is no redis-server here. `npm test` installs it; run that once.')
   const folder = mkdtempSync(join(tmpdir(), 'asof-redis-'))
   const port = await freePort()
-  const { password } = options
+  const { password, isPersistent = true } = options
   let child: ChildProcess | null = null
   const connect = () =>
     new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password })
@@ -55,7 +61,7 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
         program,
         [
           ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
-          ...['--appendonly', 'yes', '--appendfsync', 'no', '--daemonize', 'no'],
+          ...['--appendonly', isPersistent ? 'yes' : 'no', '--appendfsync', 'no', '--daemonize', 'no'],
           ...(password === undefined ? [] : ['--requirepass', password]),
         ],
         { stdio: 'ignore' },

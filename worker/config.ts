@@ -26,6 +26,7 @@ const schema = z.object({
     .default(defaultMemoryLimit),
   ASOF_THREADS: wholeNumber.default(cpus().length),
   ASOF_READER_PORT: wholeNumber.optional(),
+  ASOF_READER_SAMPLES: z.enum(['on', 'off'], 'neither on nor off').default('on'),
   ASOF_ONLINE: text.default('lmdb').transform(parseOnlineStores),
   TEMPORAL_ADDRESS: text.optional(),
   TEMPORAL_NAMESPACE: text.default('default'),
@@ -44,6 +45,8 @@ export interface Config {
   readonly duckdbMemoryLimit: string
   readonly duckdbThreads: number
   readonly readerPort: number | null
+  /** Whether the reader keeps a sample of what it serves. */
+  readonly readerSamples: boolean
   /** All are loaded; the reader serves from the first. */
   readonly onlineStores: readonly OnlineStoreConfig[]
   /** Null where the embedded development server is used. */
@@ -79,6 +82,7 @@ export function readConfig(
     duckdbMemoryLimit: values.ASOF_MEMORY_LIMIT,
     duckdbThreads: values.ASOF_THREADS,
     readerPort: values.ASOF_READER_PORT ?? null,
+    readerSamples: values.ASOF_READER_SAMPLES === 'on',
     onlineStores: values.ASOF_ONLINE,
     temporalAddress: values.TEMPORAL_ADDRESS ?? null,
     temporalNamespace: values.TEMPORAL_NAMESPACE,

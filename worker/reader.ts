@@ -1,11 +1,11 @@
 /** The reader process: serves online values over HTTP on the loopback interface. */
 import { InputError } from '../model/index.ts'
-import { createReader } from '../reader/index.ts'
+import { createReader, createSampler } from '../reader/index.ts'
 import { openSqlite } from '../iceberg/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import { readConfig } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
-import { databasePath, openOnlineStore } from './openStore.ts'
+import { databasePath, openOnlineStore, openSampleStore } from './openStore.ts'
 import { servedServices } from './servedServices.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
 
@@ -32,8 +32,12 @@ const services = servedServices(
     }
   },
 )
+const samples = config.readerSamples ? openSampleStore(config, serving) : null
+const sampler =
+  samples === null ? undefined : createSampler({ store: samples, say: (sentence) => console.error(sentence) })
 const reader = createReader({
   store,
+  ...(sampler === undefined ? {} : { sampler }),
   services,
   nowMs: () => clock.lastKnownNow(),
   storeName: config.store,
@@ -46,6 +50,8 @@ process.send?.('ready')
 
 const stop = async () => {
   await reader.close()
+  await sampler?.close()
+  await samples?.close()
   await store.close()
   await stopFollowing()
   if (isClockSet) await registry.close()

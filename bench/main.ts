@@ -13,8 +13,10 @@ import { materialize } from './materialize.ts'
 import { materializeRedis, materializeRedisMemory } from './materializeRedis.ts'
 import type { Goal, Measured, MeasuredFigure, Spread } from './measure.ts'
 import { workerMemory } from './memory.ts'
-import { feastTrainingSet } from './peers/feast.ts'
+import { feastReader } from './peers/feastReader.ts'
+import { feastTrainingSet } from './peers/feastTrainingSet.ts'
 import { planning } from './planScan.ts'
+import { reader } from './reader.ts'
 import { duckdbLimits, type Bench, type Subject } from './subject.ts'
 import { largeTrainingSet, trainingSet } from './training.ts'
 import { wholeWorkflow } from './workflow.ts'
@@ -29,8 +31,9 @@ const own: readonly Subject[] = [
   workerMemory,
   trainingSet,
   largeTrainingSet,
+  reader,
 ]
-const subjects = process.argv.includes('--peers') ? [...own, feastTrainingSet] : own
+const subjects = process.argv.includes('--peers') ? [...own, feastTrainingSet, feastReader] : own
 
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const isWanted = ({ what }: { what: string }) =>

@@ -15,7 +15,7 @@ import { encodedCalls, materializeRedisFloor } from './floors/materializeRedis.t
 import { measure, measured, type Row } from './measure.ts'
 import type { Bench, Subject } from './subject.ts'
 import { openWideStore, publishWideRows, wideFeatures, wideGroup } from './wideStore.ts'
-import { startWorker } from './workerProcess.ts'
+import { startWorker } from './ownProcess.ts'
 
 const entities = 1_000_000
 const turns = 3

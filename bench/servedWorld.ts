@@ -63,7 +63,7 @@ export async function inServedWorld<Result>(
 ): Promise<Result> {
   await ensureRedis(say)
   const wrk = await ensureWrk(say)
-  const redis = await startRedis()
+  const redis = await startRedis({ isPersistent: false })
   const started: OwnProcess[] = []
   const serve = async (file: string, port: number, how: Parameters<typeof startOwn>[1]): Promise<Served> => {
     const process = await startOwn(file, how)

@@ -1,4 +1,5 @@
 /** The words of Asof. A definitions module imports from here and from nowhere else. */
+export type * from './answers.ts'
 export * from './condition.ts'
 export * from './entity.ts'
 export * from './errors.ts'

@@ -141,7 +141,7 @@ class LmdbStore implements OnlineStore {
       if (merged === null) return null
       this.putCard(tables, card, merged, stored)
       const unfinished = unfinishedOf(merged, load)
-      return { complete: merged.card.complete, unfinished, life: merged.life }
+      return { complete: merged.card.complete, unfinished, isFirst: stored === null, life: merged.life }
     })
   }
 

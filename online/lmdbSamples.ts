@@ -15,32 +15,33 @@ import { makeFolder, openRoot, unavailable, type LmdbOptions } from './lmdbTable
 import { checkSubject, sampleCapacity, type SampleStore } from './samples.ts'
 
 type Samples = RootDatabase<Buffer, Buffer>
+type Access = 'read' | 'write' | 'drop'
 
 const samplesPerPage = 500
 
-/** Opens the folder with the first call that needs it. @throws UnavailableError where a writer cannot make it */
+/** Makes the folder with the first sample. */
 export function openLmdbSamples(options: LmdbOptions): SampleStore {
-  const { path, store, readOnly = false } = options
+  const { path, store } = options
   checkStorageName('store', store)
-  if (!readOnly) makeFolder(options)
   let opened: Samples | null = null
   let isClosed = false
 
-  /** Null where nothing was ever written. */
-  const open = (): Samples | null => {
+  /** Null where nothing was ever written, and nothing is to be. */
+  const open = (what: Access): Samples | null => {
     if (isClosed) throw unavailable(options, 'was closed', null)
     if (opened !== null) return opened
-    if (readOnly && !existsSync(join(path, 'data.mdb'))) return null
+    if (what === 'write') makeFolder(options)
+    else if (!existsSync(join(path, 'data.mdb'))) return null
     opened = openRoot(options)
     return opened
   }
   const attempt = async <T>(
-    what: 'read' | 'write',
+    what: Access,
     work: (samples: Samples) => T | Promise<T>,
     none: T,
   ): Promise<T> => {
     try {
-      const samples = open()
+      const samples = open(what)
       if (samples === null) return none
       if (what === 'read') samples.resetReadTxn()
       return await work(samples)
@@ -84,7 +85,7 @@ export function openLmdbSamples(options: LmdbOptions): SampleStore {
       checkSubject(subject)
       const range = { start: counterKey(store, subject, 0n), end: counterKey(store, subject, lastCounter) }
       const remove = (samples: Samples) => samples.transaction(() => removeAll(samples, range) > 0)
-      return attempt('write', remove, false)
+      return attempt('drop', remove, false)
     },
 
     async close() {

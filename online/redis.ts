@@ -130,14 +130,16 @@ class RedisStore implements OnlineStore {
     checkStorageName('group', card.group)
     encodeOrder(load.order)
     const runId = await this.connection.runId()
+    let isFirst = false
     const changed = await this.change(card.group, (record) => {
+      isFirst = record === null
       const merged = mergeStart(record?.stored ?? null, card, load)
       return merged === null ? null : withCard(record, card, merged)
     })
     if (changed === null) return null
     const { card: there, life } = changed.stored
     const unfinished = unfinishedOf(changed.stored, load)
-    return { complete: there.complete, unfinished, life: `${life}${lifeSeparator}${runId}` }
+    return { complete: there.complete, unfinished, isFirst, life: `${life}${lifeSeparator}${runId}` }
   }
 
   async finishLoad(group: string, mark: LoadMark, life?: string): Promise<void> {

@@ -86,6 +86,8 @@ export interface LoadStart {
   readonly complete: LoadMark | null
   /** Other loads that may have written beyond the mark: they are under way, or broke off. In order. */
   readonly unfinished: readonly StartedLoad[]
+  /** Whether the store knew nothing of the group, and so holds no value of it. */
+  readonly isFirst: boolean
   /** Names the store's content for as long as nothing of it is lost; `write` and `finishLoad` want it back. */
   readonly life: string
 }

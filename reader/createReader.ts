@@ -63,6 +63,7 @@ import { InputError, type EpochMs } from '../model/index.ts'
 import type { OnlineStore } from '../online/index.ts'
 import { createAnswers, servicesOf, type Services } from './answers.ts'
 import { coalesced } from './coalesced.ts'
+import { createEdge, type Edge } from './edge.ts'
 import { errorBody, refuseTornRequest, responseOf, type ErrorResponse } from './errors.ts'
 import { feastError } from './feast.ts'
 import { contentTypes, formOf, parseBody, readBodies, type Body } from './forms.ts'
@@ -79,21 +80,20 @@ export interface ReaderOptions {
   readonly sampler?: Sampler
   /** What a set clock has to say for itself; null on the machine's own clock. Asked for every answer: clocks move. */
   readonly clockNote: string | null
+  /** Who may ask, how much is taken on; anybody, and the usual bounds, without it. */
+  readonly edge?: Edge
   /** Without it nothing is logged. */
   readonly logger?: FastifyBaseLogger
 }
 
-/** Room for 1,000 composite ids in the address; Node's own limit of 16 KiB is too small for 1,000 of 16 characters. */
-const maxHeaderSize = 1 << 19
-
 export function createReader(options: ReaderOptions): FastifyInstance {
-  const { store, nowMs, storeName, logger } = options
+  const { store, nowMs, storeName, logger, edge = createEdge() } = options
   const addClock = (reply: FastifyReply) => {
     const { clockNote } = options
     if (clockNote !== null) reply.header('asof-clock', clockNote.replace(/[^\x20-\x7e]/g, '?'))
   }
   const app: FastifyInstance = fastify({
-    http: { maxHeaderSize },
+    ...edge.fastifyOptions,
     routerOptions: { maxParamLength: 256 },
     logController: new LogController({ disableRequestLogging: true }),
     clientErrorHandler: refuseTornRequest,
@@ -107,6 +107,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     addClock(reply)
     done()
   })
+  edge.addTo(app)
   app.setErrorHandler((error, request, reply) => {
     const { code } = sendError(reply, error)
     if (code === 'internal' || code === 'store_unavailable')

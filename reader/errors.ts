@@ -7,6 +7,13 @@ import type { OnlineStore } from '../online/index.ts'
 /** There is no such group. */
 export class NotFoundError extends InputError {}
 
+/** Who asks has shown no token, or none that counts. */
+export class UnauthorizedError extends InputError {
+  constructor() {
+    super('This reader wants a token: send the header "authorization: Bearer <token>".')
+  }
+}
+
 /** The group was never loaded completely, so a miss would prove nothing. */
 export class NotLoadedError extends UnavailableError {
   constructor(group: string) {
@@ -38,6 +45,7 @@ export interface ErrorResponse {
 
 export function responseOf(error: unknown): ErrorResponse {
   if (error instanceof NotFoundError) return refusal(404, 'unknown_group', error.message)
+  if (error instanceof UnauthorizedError) return refusal(401, 'unauthorized', error.message)
   if (error instanceof NotLoadedError) return wait('not_loaded', error.message, 10)
   if (error instanceof UnavailableError) {
     return wait('store_unavailable', 'The online store does not answer. The log of the reader says why.', 5)

@@ -1,4 +1,6 @@
+export { checkListening, checkTokens, createAccess, type Access } from './access.ts'
 export { createReader, type ReaderOptions } from './createReader.ts'
 export { servicesOf, type Services } from './answers.ts'
 export { NotFoundError } from './errors.ts'
 export { createSampler, type SampleCounts, type Sampler } from './sampler.ts'
+export { createEdge, type Edge, type EdgeOptions } from './edge.ts'

@@ -6,13 +6,14 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Connection } from '@temporalio/client'
 import { InputError, UnavailableError } from '../model/index.ts'
 import type { Config } from '../worker/config.ts'
+import { readAccess } from '../worker/readerConfig.ts'
 import { searchAttributes } from '../workflows/names.ts'
 import { ensureTemporal } from './tools.mjs'
 
@@ -47,6 +48,7 @@ export function requireStack(home: string): StackFile {
 export async function startStack(config: Config, note: (sentence: string) => void): Promise<StackFile> {
   const running = readStack(config.home)
   if (running !== null) return running
+  readAccess(config.reader)
   await stopStack(config.home)
   mkdirSync(join(config.home, 'logs'), { recursive: true })
   const started: StackProcess[] = []
@@ -60,7 +62,8 @@ export async function startStack(config: Config, note: (sentence: string) => voi
       UV_THREADPOOL_SIZE: '16',
     })
     started.push({ pid: worker, command: 'worker/main' })
-    const port = await freePort(config.readerPort ?? rememberedPort(config.home, 'reader'))
+    const { host, tls } = config.reader
+    const port = await freePort(config.reader.port ?? rememberedPort(config.home, 'reader'), host)
     const reader = await startNode(config, 'reader', '../worker/reader', {
       ...environment,
       ASOF_READER_PORT: String(port),
@@ -68,7 +71,7 @@ export async function startStack(config: Config, note: (sentence: string) => voi
     const stack: StackFile = {
       temporal,
       worker: { pid: worker },
-      reader: { pid: reader, url: `http://127.0.0.1:${port}` },
+      reader: { pid: reader, url: `${tls === null ? 'http' : 'https'}://${reachable(host)}:${port}` },
     }
     writeFileSync(stackPath(config.home), JSON.stringify(stack, null, 2))
     return stack
@@ -234,18 +237,25 @@ function rememberedPort(home: string, name: keyof Ports): number | undefined {
   return (JSON.parse(readFileSync(portsPath(home), 'utf8')) as Ports)[name]
 }
 
+/** How this machine reaches what listens there, as it stands in an address. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return isIPv6(host) ? `[${host}]` : host
+}
+
 /** The wanted port if it is free, else any. */
-export async function freePort(wanted?: number): Promise<number> {
+export async function freePort(wanted?: number, host = '127.0.0.1'): Promise<number> {
   const listen = (port: number) =>
     new Promise<number | null>((resolve) => {
       const server = createServer()
       server.once('error', () => resolve(null))
-      server.listen(port, '127.0.0.1', () => {
+      server.listen(port, host, () => {
         const address = server.address()
         server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : null))
       })
     })
   const port = (wanted === undefined ? null : await listen(wanted)) ?? (await listen(0))
-  if (port === null) throw new InputError('There is no free port on 127.0.0.1.')
+  if (port === null) throw new InputError(`There is no free port on ${host}.`)
   return port
 }

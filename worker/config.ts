@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { InputError, parseInstant } from '../model/index.ts'
 import { parseOnlineStores, type OnlineStoreConfig } from './onlineConfig.ts'
+import { readerConfigOf, readerVariables, type ReaderConfig } from './readerConfig.ts'
 
 const text = z.string().min(1)
 const wholeNumber = z
@@ -25,12 +26,11 @@ const schema = z.object({
     .regex(/^\d+(MB|GB)$/, 'not a size such as 512MB or 4GB')
     .default(defaultMemoryLimit),
   ASOF_THREADS: wholeNumber.default(cpus().length),
-  ASOF_READER_PORT: wholeNumber.optional(),
-  ASOF_READER_SAMPLES: z.enum(['on', 'off'], 'neither on nor off').default('on'),
   ASOF_ONLINE: text.default('lmdb').transform(parseOnlineStores),
   TEMPORAL_ADDRESS: text.optional(),
   TEMPORAL_NAMESPACE: text.default('default'),
   ASOF_TASK_QUEUE: text.default('asof'),
+  ...readerVariables,
 })
 
 export interface Config {
@@ -44,9 +44,7 @@ export interface Config {
   readonly setClockMs: number | null
   readonly duckdbMemoryLimit: string
   readonly duckdbThreads: number
-  readonly readerPort: number | null
-  /** Whether the reader keeps a sample of what it serves. */
-  readonly readerSamples: boolean
+  readonly reader: ReaderConfig
   /** All are loaded; the reader serves from the first. */
   readonly onlineStores: readonly OnlineStoreConfig[]
   /** Null where the embedded development server is used. */
@@ -81,8 +79,7 @@ export function readConfig(
     setClockMs: values.ASOF_CLOCK ?? null,
     duckdbMemoryLimit: values.ASOF_MEMORY_LIMIT,
     duckdbThreads: values.ASOF_THREADS,
-    readerPort: values.ASOF_READER_PORT ?? null,
-    readerSamples: values.ASOF_READER_SAMPLES === 'on',
+    reader: readerConfigOf(values, folder),
     onlineStores: values.ASOF_ONLINE,
     temporalAddress: values.TEMPORAL_ADDRESS ?? null,
     temporalNamespace: values.TEMPORAL_NAMESPACE,

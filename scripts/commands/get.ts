@@ -1,6 +1,7 @@
 /** `asof get`: reads online values through the reader, as any model would. */
 import { InputError, UnavailableError } from '../../model/index.ts'
 import type { Config } from '../../worker/config.ts'
+import { askReader } from '../askReader.ts'
 import { print, table, type Format } from '../output.ts'
 import { requireStack } from '../stack.ts'
 
@@ -20,13 +21,11 @@ export async function get(
 ): Promise<void> {
   const { reader } = requireStack(config.home)
   const ids = entities.map(encodeURIComponent).join(',')
-  const response = await fetch(
-    `${reader.url}/feature-groups/${encodeURIComponent(group)}/online?entity_ids=${ids}`,
-  )
-  const body = await response.text()
-  if (!response.ok) {
+  const path = `/feature-groups/${encodeURIComponent(group)}/online?entity_ids=${ids}`
+  const { status, body } = await askReader(config, reader.url, path)
+  if (status !== 200) {
     const { error } = JSON.parse(body) as { error: { message: string } }
-    throw response.status < 500 ? new InputError(error.message) : new UnavailableError(error.message)
+    throw status < 500 ? new InputError(error.message) : new UnavailableError(error.message)
   }
   if (format !== 'text') {
     // As it came: a program wants every digit of an int64.

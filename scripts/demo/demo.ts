@@ -16,13 +16,14 @@ import { updateNames } from '../../workflows/names.ts'
 import type { GateDecision } from '../../workflows/resolveGate.ts'
 import { describeResult } from '../commands/backfill.ts'
 import { followRun } from '../followRun.ts'
+import { askReader } from '../askReader.ts'
 import { describeStack } from '../commands/dev.ts'
 import { planText } from '../commands/plan.ts'
 import { violationTable } from '../commands/showRun.ts'
 import { bold, dim, say, table } from '../output.ts'
 import { readStack, startStack, stopStack, type StackFile } from '../stack.ts'
 import { connectClient, startBackfill, startFormLink, workflowLink } from '../temporal.ts'
-import { compareServed, servedFingerprint, tableFingerprint } from './evidence.ts'
+import { compareServed, servedFingerprint, tableFingerprint, type Ask } from './evidence.ts'
 import { flightsFolder, layOutFlights, restoreDay, ruinDay } from './flights.ts'
 import { Story } from './story.ts'
 import { labelCount, trainingEvidence, trainingRequest } from './training.ts'
@@ -43,6 +44,11 @@ interface Scene {
   readonly stack: StackFile
   readonly client: Client
 }
+
+const askOf =
+  ({ config, stack }: Scene): Ask =>
+  (path) =>
+    askReader(config, stack.reader.url, path)
 
 export async function demo(given: Config, keep: boolean): Promise<void> {
   const story = new Story()
@@ -96,7 +102,7 @@ function demoConfig(given: Config): Config {
 }
 
 async function tellAll(scene: Scene): Promise<void> {
-  const { story, store, stack } = scene
+  const { story, store } = scene
   await story.tell('Plan and apply the definitions in features/', async () => {
     const plan = await planRegistration(store)
     say(indented(planText(plan)))
@@ -121,7 +127,7 @@ async function tellAll(scene: Scene): Promise<void> {
   await story.tell("One flight's vector, as a model asks for it", () => serveVector(scene))
   await story.tell('Every served value against its newest published row', async () => {
     for (const group of groups) {
-      const found = await compareServed(store, group, stack.reader.url)
+      const found = await compareServed(store, group, askOf(scene))
       for (const difference of found.differences.slice(0, 10)) say(`     ${difference}`)
       story.claim(
         found.differences.length === 0 && found.entities > 0,
@@ -168,9 +174,9 @@ async function runBackfill(
 
 /** One day's file is swapped for a copy in seconds; its day is rewritten; a gate holds the run. */
 async function refuseBadBatch(scene: Scene, group: FeatureGroup): Promise<void> {
-  const { story, config, store, stack, client } = scene
+  const { story, config, store, client } = scene
   const before = await tableFingerprint(store, group.id)
-  const servedBefore = await servedFingerprint(store, group, stack.reader.url)
+  const servedBefore = await servedFingerprint(store, group, askOf(scene))
   await ruinDay(store.duckdb, config.home, ruinedDay)
   say(`   the delays of ${ruinedDay} are in seconds now, as if somebody had changed a unit upstream`)
   const outcome = await runBackfill(scene, group.id, { from: ruinedDay, to: afterRuinedDay, rewrite: true })
@@ -186,7 +192,7 @@ async function refuseBadBatch(scene: Scene, group: FeatureGroup): Promise<void> 
     `the published table is unchanged while it waits: the same ${before.rows} rows, hash ${before.hash.slice(-12)}`,
   )
   story.claim(
-    (await servedFingerprint(store, group, stack.reader.url)) === servedBefore,
+    (await servedFingerprint(store, group, askOf(scene))) === servedBefore,
     `all served values are unchanged: hash ${servedBefore.slice(0, 12)}`,
   )
   const handle = client.workflow.getHandle(run.workflowId)

@@ -7,6 +7,7 @@ import { parseJson, planScan, quoteIdentifier, readDataFiles, type Table } from 
 import { durationMs, type FeatureGroup } from '../../model/index.ts'
 import { query } from '../../offline/index.ts'
 import type { Store } from '../../worker/openStore.ts'
+import type { ReaderAnswer } from '../askReader.ts'
 
 /** Count and content hash of all rows that `main` shows, and the names of all refs. */
 export async function tableFingerprint(
@@ -57,15 +58,14 @@ export interface Comparison {
   readonly differences: readonly string[]
 }
 
+/** A GET of the reader. */
+export type Ask = (path: string) => Promise<ReaderAnswer>
+
 /** Asks the reader for every entity of the table and compares value by value, bit for bit. */
-export async function compareServed(
-  store: Store,
-  group: FeatureGroup,
-  readerUrl: string,
-): Promise<Comparison> {
+export async function compareServed(store: Store, group: FeatureGroup, ask: Ask): Promise<Comparison> {
   const rows = await newestRows(store, group)
   const served = await serve(
-    readerUrl,
+    ask,
     group.id,
     rows.map(({ id }) => id),
   )
@@ -115,14 +115,10 @@ function sameBits(served: unknown, published: unknown): boolean {
 }
 
 /** All answers of the reader for a group, as text without what changes with the clock. */
-export async function servedFingerprint(
-  store: Store,
-  group: FeatureGroup,
-  readerUrl: string,
-): Promise<string> {
+export async function servedFingerprint(store: Store, group: FeatureGroup, ask: Ask): Promise<string> {
   const rows = await newestRows(store, group)
   const served = await serve(
-    readerUrl,
+    ask,
     group.id,
     rows.map(({ id }) => id),
   )
@@ -132,13 +128,12 @@ export async function servedFingerprint(
   return createHash('sha256').update(text).digest('hex')
 }
 
-async function serve(readerUrl: string, id: string, entities: readonly string[]): Promise<ServedRow[]> {
+async function serve(ask: Ask, id: string, entities: readonly string[]): Promise<ServedRow[]> {
   const rows: ServedRow[] = []
   for (let at = 0; at < entities.length; at += 1000) {
     const ids = entities.slice(at, at + 1000).map(encodeURIComponent)
-    const response = await fetch(`${readerUrl}/feature-groups/${id}/online?entity_ids=${ids.join(',')}`)
-    const body = await response.text()
-    if (!response.ok) throw new Error(`The reader answered ${response.status}: ${body}`)
+    const { status, body } = await ask(`/feature-groups/${id}/online?entity_ids=${ids.join(',')}`)
+    if (status !== 200) throw new Error(`The reader answered ${status}: ${body}`)
     rows.push(...(parseJson(body) as { results: ServedRow[] }).results)
   }
   return rows

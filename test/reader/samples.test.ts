@@ -302,6 +302,19 @@ describe.each(['lmdb', 'redis'])('samples in %s', (kind) => {
 
   test('a request gives one row, and a second no more than a hundred, chosen among all of them', async () => {
     await samples.drop(`group/${delays.id}`)
+    const rows = await readerOf(store, samples)
+    for (let n = 0; n < 40; n++) {
+      const body = { features: ['delays_v1:mean'], entities: { origin: [null, 'ATL', null, 'OLD'] } }
+      expect((await rows.post(body)).status).toBe(200)
+    }
+    await rows.end()
+    // Which row it is, is left to chance; one with a null key reads nothing.
+    const two = await groupSamples(samples, delays.id)
+    expect(new Set(two.map(({ key }) => key))).toEqual(new Set(['ATL', 'OLD']))
+    const found = await foundGroup(store, delays.id, ['ATL', 'OLD'])
+    for (const { key, value } of two) expect(value).toEqual(found.values[key === 'ATL' ? 0 : 1])
+
+    await samples.drop(`group/${delays.id}`)
     const world = await readerOf(store, samples)
     const many = Array.from({ length: 500 }, (_, at) => `k${at}`).join(',')
     await world.get(many)
@@ -410,8 +423,8 @@ test('samples that a store cannot hold are lost, and no answer with them', async
 })
 
 test('without a sampler nothing is kept, and ASOF_READER_SAMPLES says so', () => {
-  expect(readConfig({}, '/').readerSamples).toBe(true)
-  expect(readConfig({ ASOF_READER_SAMPLES: 'off' }, '/').readerSamples).toBe(false)
+  expect(readConfig({}, '/').reader.samples).toBe(true)
+  expect(readConfig({ ASOF_READER_SAMPLES: 'off' }, '/').reader.samples).toBe(false)
   expect(() => readConfig({ ASOF_READER_SAMPLES: 'no' }, '/')).toThrow(
     /ASOF_READER_SAMPLES=no: neither on nor off/,
   )

@@ -308,7 +308,9 @@ describe('asof online verify', () => {
     const cure = /asof online drop (\S+) --store redis/.exec(found.stderr)?.[1] ?? ''
     const dropped = asof('online', 'drop', cure, '--store', 'redis', '-o', 'json')
     expect(JSON.parse(dropped.stdout)).toEqual({ group, dropped: [{ store: 'redis', entities }] })
-    expect(dropped.stderr).toMatch(/answer 503 .* until it is loaded. Next: asof materialize shop_orders_v1/)
+    expect(dropped.stderr).toMatch(
+      /answer 503 .* until it is loaded, which a running worker does .* at once: asof materialize shop_orders_v1/,
+    )
     await createActivities(store).materializeGroup({ group })
     expect((await verifyOnline(store, group)).map(isVerified)).toEqual([false, true])
   }, 60_000)

@@ -152,6 +152,11 @@ class RedisStore implements OnlineStore {
     await this.change(group, merge, runId)
   }
 
+  async unfinishedLoads(group: string): Promise<readonly StartedLoad[]> {
+    const known = await this.fetchRecord(group)
+    return known === null ? [] : unfinishedOf(known.record.stored, null)
+  }
+
   async fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]> {
     const answers: (GroupFound | null)[] = asks.map(() => null)
     let open = asks.flatMap((ask, place): Question[] => {

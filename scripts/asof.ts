@@ -153,12 +153,18 @@ online
       onlineDrop(config, { group, ...(store === undefined ? {} : { store }) }, output),
     ),
   )
-command('get <group> <entities...>', 'read online values, as the reader serves them')
+command('get <what> <asked...>', 'read online values, as the reader serves them')
+  .addHelpText(
+    'after',
+    `
+A feature group is asked for entities, a feature service by columns with one value a row:
+  asof get airport_delays_v1 ATL JFK
+  asof get connection_model_v1 origin=ATL,JFK destination=JFK,ATL distance=760,760
+In a column \\, is a comma inside a value, \\e the empty text, and nothing at all is null.`,
+  )
   .addOption(outputOption())
   .action(
-    calling((config, group: string, entities: string[], { output }: Given) =>
-      get(config, group, entities, output),
-    ),
+    calling((config, what: string, asked: string[], { output }: Given) => get(config, what, asked, output)),
   )
 command('status', 'groups, what is published of them, and the newest runs')
   .addOption(outputOption())

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { onlineDrop } from './commands/onlineDrop.ts'
 import { onlineSamples } from './commands/onlineSamples.ts'
+import { onlineStatus } from './commands/onlineStatus.ts'
 import { onlineVerify } from './commands/onlineVerify.ts'
 import { outputOption, type Calling, type Given } from './options.ts'
 
@@ -9,6 +10,9 @@ export function addOnlineCommands(online: Command, calling: Calling): void {
   const command = (nameAndArguments: string, description: string) =>
     online.command(nameAndArguments).description(description).addOption(outputOption())
 
+  command('status', 'what each online store holds of each feature group, and how old it is').action(
+    calling((config, { output }: Given) => onlineStatus(config, output)),
+  )
   command(
     'verify [group]',
     'compare every stored value of every online store with the published table',

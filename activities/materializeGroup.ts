@@ -123,7 +123,8 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
   const started = await store.startLoad(cardOf(bound), { snapshotId, order })
   if (started === null) return null
   const unfinished = started.unfinished.flatMap((one) => snapshotAt(table, one) ?? [])
-  const since = full || unfinished.length < started.unfinished.length ? null : lastLoaded(table, started)
+  const isWhole = full || started.mustBeWhole || unfinished.length < started.unfinished.length
+  const since = isWhole ? null : lastLoaded(table, started)
   // The load before may have died once it was complete; its mark still says when that was.
   const loaded = lastLoaded(table, started)
   if (loaded !== null && started.complete !== null) {

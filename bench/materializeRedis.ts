@@ -1,7 +1,9 @@
 /** Loading a million entities of ten doubles into Redis, against a bare socket, and what a worker's memory comes to then. */
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker'
 import { createActivities } from '../activities/index.ts'
 import { openRedis, valueSchema } from '../online/index.ts'
 import { putWinners } from '../online/redisScripts.ts'
@@ -99,11 +101,13 @@ const contentOf = (redis: TestRedis, { store }: Store): Promise<bigint> =>
     return sum
   })
 
+const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url))
 const mostMegabytes = 500
-const memoryLimit = '200MB'
+const memoryLimit = '100MB'
+const nodeOptions = '--max-old-space-size=128 --max-semi-space-size=4'
 
 const memory: Row = {
-  what: `worker memory while it loads 1,000,000 entities into Redis, ASOF_MEMORY_LIMIT=${memoryLimit}`,
+  what: `worker memory while it loads 1,000,000 entities into Redis, ASOF_MEMORY_LIMIT=${memoryLimit} NODE_OPTIONS=${nodeOptions}`,
   floor: '500 MB',
   goal: { below: 1 },
 }
@@ -118,19 +122,23 @@ export const materializeRedisMemory: Subject = {
       const taskQueue = `bench-${randomUUID()}`
       const home = join(bench.scratch, 'memory')
       mkdirSync(home)
+      const bundle = join(bench.scratch, 'workflows.js')
+      const logger = new DefaultLogger('ERROR')
+      writeFileSync(bundle, (await bundleWorkflowCode({ workflowsPath, logger })).code)
       const { store, environment } = await openWideStore(bench, home, {
         ASOF_ONLINE: redis.url,
         ASOF_MEMORY_LIMIT: memoryLimit,
         ASOF_TASK_QUEUE: taskQueue,
         TEMPORAL_ADDRESS: temporal.address,
-        UV_THREADPOOL_SIZE: '16',
+        NODE_OPTIONS: nodeOptions,
+        BENCH_WORKFLOW_BUNDLE: bundle,
       })
       await publishWideRows(store, entities)
       await store.close()
       const peaks = []
       for (let turn = 0; turn < turns; turn++) {
         await empty(redis)
-        const worker = await startWorker(environment)
+        const worker = await startWorker(environment, './bundledWorker.ts')
         try {
           const loaded = await temporal.client.workflow.execute<typeof materialize>('materialize', {
             taskQueue,

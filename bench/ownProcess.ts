@@ -12,9 +12,11 @@ export interface OwnProcess {
   stop(): Promise<void>
 }
 
-/** Comes back once the worker takes work. */
-export const startWorker = (environment: Record<string, string>): Promise<OwnProcess> =>
-  startOwn('../worker/main.ts', { environment })
+/** Comes back once the worker takes work. @param program its module, relative to this one */
+export const startWorker = (
+  environment: Record<string, string>,
+  program = '../worker/main.ts',
+): Promise<OwnProcess> => startOwn(program, { environment })
 
 /**
  * Starts an entry point that says `ready` to its parent, and comes back once it has.
@@ -26,7 +28,7 @@ export async function startOwn(
   { args = [], environment = {} }: { args?: readonly string[]; environment?: Record<string, string> },
 ): Promise<OwnProcess> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--import', 'tsx'],
+    execArgv: file.endsWith('.ts') ? ['--import', 'tsx'] : [],
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })

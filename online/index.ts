@@ -6,6 +6,7 @@ export {
   type OnlineColumns,
   type OnlineRows,
 } from './columns.ts'
+export { mayHaveExpired } from './expiry.ts'
 export * from './json.ts'
 export * from './key.ts'
 export * from './lmdb.ts'

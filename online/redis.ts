@@ -6,9 +6,11 @@
  * | `<store>` | set | the groups |
  * | `<store>:<group>` | string | the record: the card and the schemas of all tags (`groupRecord.ts`) |
  * | `<store>::<group>` | string | the record's version: equal versions are equal records |
- * | `<store>:<group>:<key text>` (`key.ts`) | string | the value (`value.ts`) |
+ * | `<store>:<group>:<key text>` (`key.ts`) | string | the value (`value.ts`); it expires (`expiry.ts`) |
+ * | `<store>:<group>:last_updated` | string | the instant of the last complete load, for people; nothing reads it |
  *
- * Names hold no colon and are not empty, so the four never meet. Which of two writes wins is decided inside Redis
+ * Names hold no colon and are not empty, and an entity whose key text is `last_updated` has `\\last_updated` in its key,
+ * which no key text is; so none of these ever meet. Which of two writes wins is decided inside Redis
  * (`redisScripts.ts`), many keys a call; the record is read, merged, and put only where it still is what was read.
  *
  * A read is one MGET over all groups that are asked, so what it finds is of one moment. A record is kilobytes, so its
@@ -25,6 +27,7 @@ import {
   mergeCard,
   mergeMark,
   mergeStart,
+  mustBeWhole,
   unfinishedOf,
   withdrawn,
   type StoredCard,
@@ -32,6 +35,7 @@ import {
 import type { OnlineRows } from './columns.ts'
 import { EncodedRows } from './encodedRows.ts'
 import { decodeRecord, encodeRecord, recordVersion, withCard, type GroupRecord } from './groupRecord.ts'
+import { keptMs, leastKeptMs, tombstoneKeptMs } from './expiry.ts'
 import { checkStorageName, isStorageName, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
 import { nextStretch, scriptRequest } from './redisRequest.ts'
@@ -86,6 +90,8 @@ interface Question {
 
 class RedisStore implements OnlineStore {
   readonly name: string
+  readonly expires = true
+  private readonly now: () => number
   private readonly store: string
   private readonly connection: RedisConnection
   private readonly records = new Map<string, KnownRecord>()
@@ -93,6 +99,7 @@ class RedisStore implements OnlineStore {
   constructor(options: RedisOptions) {
     this.name = options.name ?? 'redis'
     this.store = options.store
+    this.now = options.now ?? Date.now
     this.connection = new RedisConnection(options)
   }
 
@@ -117,13 +124,14 @@ class RedisStore implements OnlineStore {
     checkStorageName('group', card.group)
     const orderBytes = encodeOrder(order)
     // All of it before the first write: a row that cannot be stored leaves nothing half done.
-    const encoded = new EncodedRows(this.store, card, orderBytes, rows)
+    const encoded = new EncodedRows(this.store, card, orderBytes, rows, nameOf)
     const { content, runId } = partsOf(life)
     if (runId !== undefined && (await this.connection.runId()) !== runId) throw contentLost(card.group)
     await this.change(card.group, (record) =>
       withCard(record, card, mergeCard(record?.stored ?? null, card, order, content)),
     )
-    return this.putAll(card.group, encoded, orderBytes, content)
+    const args = [orderBytes, content ?? '', ...expiryOf(card, this.now())]
+    return this.putAll(card.group, encoded, args)
   }
 
   async startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null> {
@@ -139,7 +147,14 @@ class RedisStore implements OnlineStore {
     if (changed === null) return null
     const { card: there, life } = changed.stored
     const unfinished = unfinishedOf(changed.stored, load)
-    return { complete: there.complete, unfinished, isFirst, life: `${life}${lifeSeparator}${runId}` }
+    const isWorn = mustBeWhole(changed.stored)
+    return {
+      complete: there.complete,
+      unfinished,
+      isFirst,
+      mustBeWhole: isWorn,
+      life: `${life}${lifeSeparator}${runId}`,
+    }
   }
 
   async finishLoad(group: string, mark: LoadMark, life?: string): Promise<void> {
@@ -186,7 +201,7 @@ class RedisStore implements OnlineStore {
     // Records of before there were versions are told by themselves.
     if (!isStale) names.push(known.version === null ? this.recordKey(group) : this.versionKey(group))
     const prefix = storageKey(this.store, group, '')
-    for (const text of keys(known.record.stored.card.keys)) names.push(prefix + text)
+    for (const text of keys(known.record.stored.card.keys)) names.push(prefix + nameOf(text))
     return names
   }
 
@@ -262,27 +277,32 @@ class RedisStore implements OnlineStore {
   }
 
   private async scannedRows(group: string, prefix: string, keys: readonly string[]): Promise<ScannedRow[]> {
-    const names = [this.versionKey(group), this.recordKey(group), ...keys]
+    const own = keys.filter((key) => !isReserved(key.slice(prefix.length)))
+    const names = [this.versionKey(group), this.recordKey(group), ...own]
     const [version = null, text = null, ...values] = await this.connection.mget(names)
     const known = this.remember(group, version, text)
     if (known === null) return []
     const { record } = known
-    return keys.flatMap((key, index) => {
+    return own.flatMap((key, index) => {
       const bytes = values[index] ?? null
       if (bytes === null) return []
-      const keyValues = parseKeyText(record.stored.card.keys, key.slice(prefix.length))
+      const keyValues = parseKeyText(record.stored.card.keys, textOf(key.slice(prefix.length)))
       return [{ keys: keyValues, value: decode(record, group, bytes), order: decodeOrder(bytes) }]
     })
   }
 
-  private async putAll(group: string, rows: EncodedRows, order: Buffer, life = ''): Promise<number> {
+  private async putAll(
+    group: string,
+    rows: EncodedRows,
+    args: readonly (string | Buffer)[],
+  ): Promise<number> {
     let next = 0
     let written = 0
     const work = async () => {
       while (next < rows.length) {
         const stretch = nextStretch(rows, next, { keys: keysPerCall, bytes: bytesPerCall })
         next = stretch.to
-        const request = scriptRequest(putWinners.sha, this.recordKey(group), [order, life], rows, stretch)
+        const request = scriptRequest(putWinners.sha, this.recordKey(group), args, rows, stretch)
         const count = await this.connection.runWritten(putWinners, request)
         if (count === otherLife) throw contentLost(group)
         // After the await: the others count too.
@@ -309,7 +329,7 @@ class RedisStore implements OnlineStore {
       const text = encodeRecord(after)
       if (runId === '' && before?.text.equals(Buffer.from(text)) === true) return after
       if (before === null) await this.connection.attempt('write', (client) => client.sadd(this.store, group))
-      const done = await this.swap(group, before?.text ?? null, text, runId)
+      const done = await this.swap(group, before?.text ?? null, after, runId)
       if (done === otherServer) throw contentLost(group)
       if (done === swapped) return after
     }
@@ -319,15 +339,15 @@ class RedisStore implements OnlineStore {
   private swap(
     group: string,
     before: string | Buffer | null,
-    after: string | null,
+    after: GroupRecord | null,
     runId = '',
   ): Promise<number> {
-    const version = after === null ? '' : recordVersion(after)
-    return this.connection.run(
-      swapRecord,
-      [this.recordKey(group), this.versionKey(group)],
-      [before ?? '', after ?? '', version, runId],
-    )
+    const keys = [this.recordKey(group), this.versionKey(group), storageKey(this.store, group, lastUpdated)]
+    const text = after === null ? '' : encodeRecord(after)
+    const version = after === null ? '' : recordVersion(text)
+    const complete = after?.stored.card.complete ?? null
+    const updated = complete === null ? '' : new Date(complete.loadedAtMs).toISOString()
+    return this.connection.run(swapRecord, keys, [before ?? '', text, version, updated, runId])
   }
 
   private async fetchRecord(group: string): Promise<KnownRecord | null> {
@@ -361,6 +381,19 @@ class RedisStore implements OnlineStore {
   private versionKey(group: string): string {
     return `${this.store}::${group}`
   }
+}
+
+/** What no entity has in its key. */
+const lastUpdated = 'last_updated'
+const isReserved = (name: string) => name === lastUpdated
+/** What stands for a key text in a key. */
+const nameOf = (text: string) => (text === lastUpdated ? `\\${text}` : text)
+const textOf = (name: string) => (name === `\\${lastUpdated}` ? lastUpdated : name)
+
+/** What `putWinners` is told of it. */
+function expiryOf({ ttlMs }: Pick<GroupCard, 'ttlMs'>, nowMs: number): string[] {
+  const kept = keptMs(ttlMs)
+  return [kept === null ? '' : String(kept - nowMs), String(leastKeptMs), String(tombstoneKeptMs(ttlMs))]
 }
 
 const lifeSeparator = '@'

@@ -13,6 +13,8 @@ export interface RedisOptions {
   readonly name?: string
   /** After so long a command that is not answered fails. */
   readonly timeoutMs?: number
+  /** The store's clock, by which values expire; the machine's where it is left out. */
+  readonly now?: () => number
 }
 
 const defaultTimeoutMs = 5_000

@@ -88,6 +88,11 @@ export interface LoadStart {
   readonly unfinished: readonly StartedLoad[]
   /** Whether the store knew nothing of the group, and so holds no value of it. */
   readonly isFirst: boolean
+  /**
+   * Whether only a load of every entity is right: none was ever complete, or the ttl has grown and values that it covers
+   * may have expired under the shorter one (`expiry.ts`).
+   */
+  readonly mustBeWhole: boolean
   /** Names the store's content for as long as nothing of it is lost; `write` and `finishLoad` want it back. */
   readonly life: string
 }
@@ -118,6 +123,8 @@ export interface ScannedRow {
 export interface OnlineStore {
   /** What the store is called in marks, reports and messages, such as `lmdb`. */
   readonly name: string
+  /** Whether values go some time after their ttl (`expiry.ts`). */
+  readonly expires?: boolean
   readCard(group: string): Promise<GroupCard | null>
   listGroups(): Promise<string[]>
   /**

@@ -74,7 +74,7 @@ const openRoutes: ReadonlySet<string | undefined> = new Set(['/health', '/ready'
 /** Refuses whatever comes without a token with 401, routes that are not there included. */
 export function addAccess(app: FastifyInstance, access: Access): void {
   app.addHook('onRequest', (request, reply, done) => {
-    const mayPass = openRoutes.has(request.routeOptions.url) || isKnown(access, request)
+    const mayPass = isKnown(access, request) || openRoutes.has(request.routeOptions.url)
     if (!mayPass) reply.header('www-authenticate', 'Bearer')
     done(mayPass ? undefined : new UnauthorizedError())
   })

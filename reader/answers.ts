@@ -12,7 +12,7 @@ import { groupPacked } from './groupPacked.ts'
 import { planFeatures, planService, type ReadPlan } from './plan.ts'
 import { readQuestion, type Question } from './question.ts'
 import type { Sampler } from './sampler.ts'
-import { readVectors } from './vectors.ts'
+import { readVectors, type Reading } from './vectors.ts'
 import { vectorsJson } from './vectorsJson.ts'
 import { vectorsPacked } from './vectorsPacked.ts'
 
@@ -43,6 +43,7 @@ const mostPlans = 1000
 
 export function createAnswers({ store, nowMs, services, sampler }: AnswersOptions): Answers {
   const plans = new Map<string, ReadPlan>()
+  const reading: Reading = { store, nowMs, seen: new Set() }
   const planOf = async (asked: PlanKey): Promise<ReadPlan> => {
     const id = JSON.stringify([asked.service, asked.features, asked.fullNames])
     const there = plans.get(id)
@@ -54,20 +55,20 @@ export function createAnswers({ store, nowMs, services, sampler }: AnswersOption
   }
   return {
     async group(id, address, form) {
-      const answer = await readGroupAnswer(store, nowMs, id, address)
+      const answer = await readGroupAnswer(reading, id, address)
       sampler.group(answer)
       return form === 'json' ? groupJson(answer) : groupPacked(answer)
     },
     async vectors(body, form) {
       const asked = readVectorsBody(body)
-      const vectors = await readVectors(store, nowMs, await planOf(asked), asked.rows)
+      const vectors = await readVectors(reading, await planOf(asked), asked.rows)
       sampler.vectors(vectors, asked.rows)
       return form === 'json' ? vectorsJson(vectors) : vectorsPacked(vectors)
     },
     async feast(body) {
       const asked = readFeastBody(body)
       const plan = await planOf(asked)
-      const vectors = await readVectors(store, nowMs, plan, asked.rows, { allowStray: true })
+      const vectors = await readVectors(reading, plan, asked.rows, { allowStray: true })
       sampler.vectors(vectors, asked.rows)
       return feastJson(asked, vectors)
     },
@@ -95,8 +96,7 @@ export function servicesOf(all: readonly FeatureService[]): Services {
 }
 
 async function readGroupAnswer(
-  store: OnlineStore,
-  nowMs: () => EpochMs,
+  { store, nowMs, seen }: Reading,
   group: string,
   address: string,
 ): Promise<GroupAnswer> {
@@ -112,7 +112,8 @@ async function readGroupAnswer(
     },
   ])
   const question = questions.at(-1)
-  if (found === null || question === undefined) throw await nothingThere(store, group)
+  if (found === null || question === undefined) throw await nothingThere(store, group, seen.has(group))
+  seen.add(group)
   const { complete } = found.card
   if (complete === null) throw new NotLoadedError(group)
   const now = nowMs()

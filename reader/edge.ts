@@ -8,31 +8,40 @@
  */
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { addAccess, createAccess, type Access } from './access.ts'
-import { createHttpServer, type ServerOptions } from './server.ts'
+import { createGate, type Bounds, type Gate } from './shedding.ts'
+import { createHttpServer, usualServer, type ServerOptions } from './server.ts'
 
 export interface EdgeOptions {
   /** Anybody may ask unless it says otherwise. */
   readonly access?: Access
+  /** The usual ones unless it says otherwise. */
+  readonly bounds?: Partial<Bounds>
   /** Plain HTTP unless it says otherwise. */
   readonly server?: Partial<ServerOptions>
 }
 
 export interface Edge {
   readonly access: Access
+  readonly gate: Gate
   /** What Fastify has to be made with. */
-  readonly fastifyOptions: Required<Pick<FastifyServerOptions, 'serverFactory'>>
+  readonly fastifyOptions: Required<Pick<FastifyServerOptions, 'serverFactory' | 'bodyLimit'>>
   /** Adds the edge's hooks; before any route is added. */
   addTo(app: FastifyInstance): void
 }
 
-export function createEdge({ access = createAccess(), server = {} }: EdgeOptions = {}): Edge {
+export function createEdge({ access = createAccess(), bounds, server = {} }: EdgeOptions = {}): Edge {
+  const gate = createGate(bounds)
   return {
     access,
+    gate,
     fastifyOptions: {
-      serverFactory: (listener) => createHttpServer(listener, { tls: null, maxConnections: null, ...server }),
+      bodyLimit: gate.bounds.bodyBytes,
+      serverFactory: (listener) => createHttpServer(listener, { ...usualServer, ...server }),
     },
     addTo(app) {
+      // Whoever may not ask takes no room.
       addAccess(app, access)
+      gate.addTo(app)
     },
   }
 }

@@ -16,13 +16,7 @@ export function groupPacked(answer: GroupAnswer): Buffer {
   const { card, cursor, question } = answer
   const names = cursor.features.map(({ name }) => packed(name))
   const packer = new Packer()
-  const head = Object.entries(groupHead(answer))
-  packer.map(head.length + 1)
-  for (const [name, value] of head) {
-    packer.value(name)
-    packer.value(value)
-  }
-  packer.value('results')
+  packer.head(groupHead(answer), 'results')
   packer.array(question.entityIds.length)
   for (const [row, id] of question.entityIds.entries()) {
     cursor.moveTo(row)

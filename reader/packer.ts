@@ -32,6 +32,17 @@ export class Packer {
     this.raw(packed(value))
   }
 
+  /** A map of an answer's head, `as_of` as an instant, and the name of what follows as its last pair. */
+  head(head: object & { readonly as_of: string }, last: string): void {
+    const pairs = Object.entries<unknown>({ ...head, as_of: BigInt(Date.parse(head.as_of)) * 1000n })
+    this.map(pairs.length + 1)
+    for (const [name, value] of pairs) {
+      this.value(name)
+      this.value(value)
+    }
+    this.value(last)
+  }
+
   array(length: number): void {
     this.header(0x90, 0xdc, length)
   }

@@ -37,16 +37,27 @@ export interface Vectors {
   readonly made: readonly (readonly FunctionValue[])[]
 }
 
+/** What all questions share. */
+export interface Reading {
+  readonly store: OnlineStore
+  readonly nowMs: () => EpochMs
+  /** Groups that the store had: one of them that it has no more is lost, not unknown. */
+  readonly seen: Set<string>
+}
+
+export interface ReadOptions {
+  /** Passes over columns of entities that nothing is looked up by. */
+  readonly allowStray?: boolean
+}
+
 /**
- * @param allowStray passes over columns of entities that nothing is looked up by
  * @throws InputError for a question that cannot be answered, NotFoundError, NotLoadedError, UnavailableError
  */
 export async function readVectors(
-  store: OnlineStore,
-  nowMs: () => EpochMs,
+  { store, nowMs, seen }: Reading,
   plan: ReadPlan,
   rows: AskedRows,
-  { allowStray = false } = {},
+  { allowStray = false }: ReadOptions = {},
 ): Promise<Vectors> {
   const request = requestValues(plan.request, rows)
   const asked: AskedKeys[] = []
@@ -60,7 +71,10 @@ export async function readVectors(
   const lookups: ReadLookup[] = []
   for (const [at, lookup] of plan.lookups.entries()) {
     const one = found[at] ?? null
-    if (one === null) throw await nothingThere(store, lookup.group)
+    if (one === null) {
+      throw await nothingThere(store, lookup.group, plan.service !== null || seen.has(lookup.group))
+    }
+    seen.add(lookup.group)
     const { complete } = one.card
     if (complete === null) throw new NotLoadedError(lookup.group)
     const cursor = new GroupCursor(one, now, lookup.features)

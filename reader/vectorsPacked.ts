@@ -30,7 +30,7 @@ export function vectorsPacked(vectors: Vectors): Buffer {
   const columns = stored.length + made.length
   const allPresent = Buffer.concat(Array.from({ length: columns }, () => statusBytes.PRESENT))
   const packer = new Packer()
-  writeHead(packer, vectors)
+  packer.head(vectorsHead(vectors), 'results')
   packer.array(rows)
   for (let row = 0; row < rows; row++) {
     moveTo(lookups, row)
@@ -53,16 +53,6 @@ export function vectorsPacked(vectors: Vectors): Buffer {
     for (const { cursor } of lookups) packer.int64(cursor.eventTimestampMicros)
   }
   return packer.done()
-}
-
-function writeHead(packer: Packer, vectors: Vectors): void {
-  const head = Object.entries(vectorsHead(vectors))
-  packer.map(head.length + 1)
-  for (const [name, value] of head) {
-    packer.value(name)
-    packer.value(value)
-  }
-  packer.value('results')
 }
 
 function writeStored(packer: Packer, { cursor, feature }: Place): void {

@@ -4,13 +4,17 @@ import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
 import { InputError } from '../model/index.ts'
-import { checkListening, checkTokens } from '../reader/index.ts'
+import { checkListening, checkTokens, usualBounds, type Bounds } from '../reader/index.ts'
 
 const text = z.string().min(1)
 const wholeNumber = z
   .string()
   .regex(/^[1-9]\d{0,8}$/, 'not a whole number')
   .transform(Number)
+const time = z
+  .string()
+  .regex(/^[1-9]\d{0,5}(ms|s)$/, 'not a time such as 500ms or 2s')
+  .transform((value) => Number.parseInt(value) * (value.endsWith('ms') ? 1 : 1000))
 const port = wholeNumber.refine((value) => value < 65_536, 'not a port from 1 to 65535')
 const tokenList = text.transform((value) => {
   const tokens = value.split(',').map((token) => token.trim())
@@ -28,6 +32,10 @@ export const readerVariables = {
   ASOF_READER_TLS_CERT: text.optional(),
   ASOF_READER_TLS_KEY: text.optional(),
   ASOF_READER_SAMPLES: z.enum(['on', 'off'], 'neither on nor off').default('on'),
+  ASOF_READER_CONCURRENCY: wholeNumber.default(usualBounds.concurrency),
+  ASOF_READER_QUEUE: wholeNumber.default(usualBounds.queue),
+  ASOF_READER_DEADLINE: time.default(usualBounds.deadlineMs),
+  ASOF_READER_CONNECTIONS: wholeNumber.optional(),
 }
 
 export interface ReaderConfig {
@@ -44,6 +52,9 @@ export interface ReaderConfig {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
   /** Whether it keeps a sample of what it serves. */
   readonly samples: boolean
+  readonly bounds: Pick<Bounds, 'concurrency' | 'queue' | 'deadlineMs'>
+  /** Connections at most; null for as many as the system gives. */
+  readonly maxConnections: number | null
 }
 
 /** @throws InputError for a certificate without its key */
@@ -69,6 +80,12 @@ export function readerConfigOf(
         ? null
         : { certFile: resolve(folder, cert), keyFile: resolve(folder, key) },
     samples: values.ASOF_READER_SAMPLES === 'on',
+    bounds: {
+      concurrency: values.ASOF_READER_CONCURRENCY,
+      queue: values.ASOF_READER_QUEUE,
+      deadlineMs: values.ASOF_READER_DEADLINE,
+    },
+    maxConnections: values.ASOF_READER_CONNECTIONS ?? null,
   }
 }
 

@@ -17,7 +17,7 @@ import { followClock, openStoreClock } from './storeClock.ts'
  * @throws InputError for what is wrong with its configuration
  */
 export async function runReader(config: Config): Promise<void> {
-  const { host, port } = config.reader
+  const { host, port, bounds, maxConnections } = config.reader
   const { tokens, tls } = readAccess(config.reader)
   const [serving] = config.onlineStores
   if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
@@ -29,10 +29,10 @@ export async function runReader(config: Config): Promise<void> {
   // Only a clock that can be moved is worth a connection; requests never touch it.
   if (!isClockSet) await registry.close()
   const stopFollowing = followClock(clock, say)
-  const store = openOnlineStore(config, serving, true)
+  const store = openOnlineStore(config, serving, { readOnly: true })
   const samples = config.reader.samples ? openSampleStore(config, serving) : null
   const sampler = samples === null ? null : createSampler({ store: samples, say })
-  const edge = createEdge({ access: createAccess(tokens), server: { tls } })
+  const edge = createEdge({ access: createAccess(tokens), bounds, server: { tls, maxConnections } })
   const reader = createReader({
     store,
     services: servedServices(

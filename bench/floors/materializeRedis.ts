@@ -28,8 +28,9 @@ export async function encodedCalls(
   const close = () => {
     const texts = ['EVALSHA', sha, String(keys.length + 1), prefix, ...keys]
     const argument = (bytes: Buffer) => [Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n')]
-    const settings = [head.subarray(0, 16), Buffer.alloc(0)]
-    const all = [...texts.map((text) => Buffer.from(text)), ...settings, ...values]
+    // Of any life, kept for ever; a tombstone for thirty days, if there were one.
+    const settings = ['', '', '86400000', '2592000000'].map((text) => Buffer.from(text))
+    const all = [...texts.map((text) => Buffer.from(text)), head.subarray(0, 16), ...settings, ...values]
     calls.push(Buffer.concat([Buffer.from(`*${all.length}\r\n`), ...all.flatMap(argument)]))
     keys = []
     values = []

@@ -28,7 +28,7 @@ export async function onlineSamples(
   const [serving] = config.onlineStores
   if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
   const samples = openSampleStore(config, serving, true)
-  const store = openOnlineStore(config, serving, true)
+  const store = openOnlineStore(config, serving, { readOnly: true })
   try {
     const subject = await subjectOf(samples, what)
     const kept = []

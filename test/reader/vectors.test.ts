@@ -246,6 +246,7 @@ describe('vectors of a service', () => {
     const answer = decode(await response.arrayBuffer(), { useBigInt64: true }) as {
       results: { values: unknown[]; event_timestamps: unknown[]; statuses: string[] }[]
       features: unknown[]
+      as_of: unknown
     }
     const [first, second, , old] = answer.results
     expect(first?.values).toEqual([
@@ -259,6 +260,7 @@ describe('vectors of a service', () => {
       fromJson.results.map(({ statuses }) => statuses),
     )
     expect(answer.features).toEqual(fromJson.features)
+    expect(answer.as_of).toBe(BigInt(now) * 1000n)
   })
 
   test('of a list of features, in roles and under full names', async () => {

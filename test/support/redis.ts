@@ -42,6 +42,9 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   const port = await freePort()
   const { password, isPersistent = true } = options
   let child: ChildProcess | null = null
+  // A test process that ends in any other way takes its server along.
+  const takeAlong = () => void child?.kill('SIGKILL')
+  process.once('exit', takeAlong)
   const connect = () =>
     new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password })
   const redis: TestRedis = {
@@ -79,6 +82,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       }
     },
     async end() {
+      process.off('exit', takeAlong)
       await redis.kill()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -89,10 +93,6 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     await redis.end()
     throw error
   }
-  // A test process that ends in any other way takes its server along.
-  process.once('exit', () => {
-    child?.kill('SIGKILL')
-  })
   return redis
 }
 

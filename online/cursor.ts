@@ -41,9 +41,12 @@ export class GroupCursor {
   /** Of the entity as a whole: PRESENT where its features are to be looked at. */
   private whole: ValueStatus = 'NOT_FOUND'
   private micros: bigint | null = null
-  private microsJson = 'null'
+  /** Most entities of a group are of the same instant. */
+  private written: { readonly micros: bigint; readonly json: string } | null = null
   private lastTag = -1
   private layout: Layout = noLayout
+  /** By the schema's features, where each stands in the value that was moved to; with its end behind them. */
+  private places = noPlaces
 
   /**
    * @param names the features that are wanted, in order; all of the card's where it is left out
@@ -72,24 +75,21 @@ export class GroupCursor {
     }
     this.bytes = bytes
     const micros = bytes.readBigInt64BE(timestampAt)
-    if (micros !== this.micros) {
-      this.micros = micros
-      this.microsJson = `"${formatMicros(micros)}"`
-    }
+    this.micros = micros
     this.whole = this.oldestMicros !== null && micros < this.oldestMicros ? 'OUTSIDE_MAX_AGE' : 'PRESENT'
     if (this.whole !== 'PRESENT') return
     const tag = bytes.readUInt32BE(tagAt)
     if (tag !== this.lastTag) {
       this.layout = layoutOf(this.found.schemaOf(tag), this.features)
+      this.places = new Uint32Array(this.layout.schema.features.length + 1)
       this.lastTag = tag
     }
-    locateFeatures(this.layout.schema, bytes, bodyAt, this.layout.places)
+    locateFeatures(this.layout.schema, bytes, bodyAt, this.places)
   }
 
   private leave(): void {
     this.whole = 'NOT_FOUND'
     this.micros = null
-    this.microsJson = 'null'
   }
 
   /** Of the stored row, expired or not; null where there is none. */
@@ -99,7 +99,10 @@ export class GroupCursor {
 
   /** The same as JSON. */
   get eventTimestampJson(): string {
-    return this.microsJson
+    const { micros } = this
+    if (micros === null) return 'null'
+    if (this.written?.micros !== micros) this.written = { micros, json: `"${formatMicros(micros)}"` }
+    return this.written.json
   }
 
   /** Whether a feature is PRESENT. */
@@ -115,12 +118,28 @@ export class GroupCursor {
   json(feature: number): string {
     const place = this.whole === 'PRESENT' ? this.placeOf(feature) : -1
     const wanted = this.features[feature] as WantedFeature
-    if (place < 0) return wanted.absentJson
-    if (wanted.type === 'float64') {
-      const value = this.bytes.readDoubleBE(place + 1)
-      if (value !== 0 && Number.isFinite(value)) return String(value)
+    return place < 0 ? wanted.absentJson : valueJson(wanted.type, this.valueAt(feature, place))
+  }
+
+  /**
+   * What `JSON.stringify` writes as `json` does: null, booleans, strings and the numbers that JSON has; undefined for all
+   * others. A whole list of them is written several times faster than one after the other.
+   */
+  plain(feature: number): number | string | boolean | null | undefined {
+    const place = this.whole === 'PRESENT' ? this.placeOf(feature) : -1
+    const { type, absent } = this.features[feature] as WantedFeature
+    if (place >= 0 && type === 'float64') return plainNumber(this.bytes.readDoubleBE(place + 1))
+    const value = place < 0 ? absent : this.valueAt(feature, place)
+    switch (typeof value) {
+      case 'number':
+        return plainNumber(value)
+      case 'bigint':
+        return type === 'int64' ? safeNumber(value) : undefined
+      case 'object':
+        return value === null ? null : undefined
+      default:
+        return value
     }
-    return valueJson(wanted.type, this.valueAt(feature, place))
   }
 
   /** Decoded: int64 and instants as bigints, lists and vectors as arrays. */
@@ -145,6 +164,26 @@ export class GroupCursor {
     return at
   }
 
+  /**
+   * How many features from this one on stand in the value as they are wanted: one behind the other, with null where there
+   * is none. They can be copied at once (`copyRunTo`).
+   */
+  runFrom(feature: number): number {
+    return this.whole === 'PRESENT' ? (this.layout.runs[feature] as number) : 0
+  }
+
+  runSize(feature: number, count: number): number {
+    return this.endOf(feature + count - 1) - this.startOf(feature)
+  }
+
+  copyRunTo(target: Buffer, at: number, feature: number, count: number): number {
+    return at + this.bytes.copy(target, at, this.startOf(feature), this.endOf(feature + count - 1))
+  }
+
+  private startOf(feature: number): number {
+    return this.places[this.layout.indexes[feature] as number] as number
+  }
+
   /** How many bytes a feature's MessagePack takes. */
   sizeOf(feature: number): number {
     const place = this.whole === 'PRESENT' ? this.placeOf(feature) : -1
@@ -157,12 +196,12 @@ export class GroupCursor {
   private placeOf(feature: number): number {
     const index = this.layout.indexes[feature] as number
     if (index < 0) return -1
-    const place = this.layout.places[index] as number
+    const place = this.places[index] as number
     return this.bytes[place] === nil ? -1 : place
   }
 
   private endOf(feature: number): number {
-    return this.layout.places[(this.layout.indexes[feature] as number) + 1] as number
+    return this.places[(this.layout.indexes[feature] as number) + 1] as number
   }
 
   private valueAt(feature: number, place: number): FeatureValue {
@@ -179,17 +218,29 @@ interface Layout {
   readonly schema: ValueSchema
   /** By wanted feature its index in the schema; -1 where it is not in it. */
   readonly indexes: Int32Array
-  /** By the schema's features, of the value that was looked at last; with its end behind them. */
-  readonly places: Uint32Array
+  /** By wanted feature, how many from it on stand one behind the other and have no default. */
+  readonly runs: Uint32Array
 }
+
+const noPlaces = new Uint32Array(1)
 
 const noLayout: Layout = {
   schema: { tag: '', features: [] },
   indexes: new Int32Array(0),
-  places: new Uint32Array(1),
+  runs: new Uint32Array(0),
 }
 
+const layouts = new WeakMap<readonly WantedFeature[], Map<ValueSchema, Layout>>()
+
 function layoutOf(schema: ValueSchema, features: readonly WantedFeature[]): Layout {
+  let bySchema = layouts.get(features)
+  if (bySchema === undefined) layouts.set(features, (bySchema = new Map<ValueSchema, Layout>()))
+  let layout = bySchema.get(schema)
+  if (layout === undefined) bySchema.set(schema, (layout = makeLayout(schema, features)))
+  return layout
+}
+
+function makeLayout(schema: ValueSchema, features: readonly WantedFeature[]): Layout {
   const indexes = Int32Array.from(features, ({ name, type }) => {
     const index = schema.features.findIndex((one) => one.name === name)
     const there = schema.features[index]
@@ -201,7 +252,22 @@ function layoutOf(schema: ValueSchema, features: readonly WantedFeature[]): Layo
     }
     return index
   })
-  return { schema, indexes, places: new Uint32Array(schema.features.length + 1) }
+  const runs = new Uint32Array(features.length)
+  for (let at = features.length - 1; at >= 0; at--) {
+    const index = indexes[at] as number
+    if (index < 0 || features[at]?.absent !== null) continue
+    runs[at] = 1 + (indexes[at + 1] === index + 1 ? (runs[at + 1] as number) : 0)
+  }
+  return { schema, indexes, runs }
+}
+
+/** -0 and what is not finite have no number in JSON. */
+const plainNumber = (value: number): number | undefined =>
+  Number.isFinite(value) && !Object.is(value, -0) ? value : undefined
+
+function safeNumber(value: bigint): number | undefined {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : undefined
 }
 
 /** By card and, within it, by the list that names them: both stay the same objects from request to request. */

@@ -1,4 +1,5 @@
 /** The online store: its contract, its stores, and what a reader needs to judge and write what they hold. */
+export { cached, type CacheCounters, type CachedStore, type CacheOptions, type Changes } from './cache.ts'
 export {
   eachRow,
   type FeatureColumn,
@@ -17,6 +18,7 @@ export { readGroup, type ReadGroup } from './readGroup.ts'
 export { openRedis, type RedisOptions } from './redis.ts'
 export { openLmdbSamples } from './lmdbSamples.ts'
 export { openRedisSamples } from './redisSamples.ts'
+export { trackRedis, type RedisTracking, type TrackingOptions } from './redisTracking.ts'
 export { redisLabel } from './redisConnection.ts'
 export {
   decodeSample,

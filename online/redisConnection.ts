@@ -73,7 +73,10 @@ export class RedisConnection {
   async mget(names: readonly string[]): Promise<(Buffer | null)[]> {
     if (names.length === 0) return []
     const request = requestOf('MGET', names)
-    const found = await this.attempt('read', (client) => send(client, 'mget', request))
+    const found = await this.attempt('read', (client) => {
+      holdWrites(client)
+      return send(client, 'mget', request)
+    })
     return found as (Buffer | null)[]
   }
 
@@ -129,6 +132,13 @@ export class RedisConnection {
       { address: this.label },
     )
   }
+}
+
+/** What is asked in one turn of the event loop goes out in one write. */
+function holdWrites({ stream }: Redis): void {
+  if (stream === undefined || stream.writableCorked > 0) return
+  stream.cork()
+  setImmediate(() => stream.uncork())
 }
 
 /** Sends a command whose bytes are made already; texts in its answer come as buffers. */

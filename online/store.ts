@@ -106,6 +106,7 @@ export interface GroupAsk {
 
 /** A group as it was found: values are as they are stored, for whoever reads thousands of them decodes only what is asked. */
 export interface GroupFound {
+  /** The same object from fetch to fetch, for as long as nothing has changed of what is kept beside the values. */
   readonly card: GroupCard
   /** The schema of a tag. @throws IntegrityError for one that the store does not keep */
   readonly schemaOf: (tag: number) => ValueSchema

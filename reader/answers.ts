@@ -45,7 +45,8 @@ export function createAnswers({ store, nowMs, services, sampler }: AnswersOption
   const plans = new Map<string, ReadPlan>()
   const reading: Reading = { store, nowMs, seen: new Set() }
   const planOf = async (asked: PlanKey): Promise<ReadPlan> => {
-    const id = JSON.stringify([asked.service, asked.features, asked.fullNames])
+    const what = asked.service ?? JSON.stringify(asked.features)
+    const id = `${asked.fullNames ? 'full' : 'short'} ${what}`
     const there = plans.get(id)
     if (there !== undefined) return there
     const plan = await makePlan(services, asked)

@@ -24,12 +24,18 @@ export interface Lookup {
   readonly features: readonly string[]
 }
 
-/** A stored value of the vector. */
+/** A stored value, by the name under which it is seen. */
 export interface StoredColumn {
   readonly name: string
   /** Which lookup, and which of its features. */
   readonly lookup: number
   readonly feature: number
+}
+
+/** A stored value of the vector. */
+export interface VectorColumn extends StoredColumn {
+  /** How many columns from this one on are neighbouring features of one lookup. */
+  readonly together: number
 }
 
 export interface MadeColumn {
@@ -50,7 +56,7 @@ export interface ReadPlan {
   /** Null for a list of features. */
   readonly service: string | null
   readonly lookups: readonly Lookup[]
-  readonly stored: readonly StoredColumn[]
+  readonly stored: readonly VectorColumn[]
   readonly onDemand: readonly OnDemandStep[]
   /** What requests bring for functions, with types. */
   readonly request: ReadonlyMap<string, ScalarType>
@@ -127,10 +133,20 @@ function makePlan(
     return { onDemand: one, request: Object.keys(one.request), reads, made }
   })
   return {
-    ...{ service, stored, onDemand: steps },
+    ...{ service, stored: withNeighbours(stored), onDemand: steps },
     lookups: [...lookups.values()].map(({ lookup }) => lookup),
     request: new Map(onDemand.flatMap(({ request }) => Object.entries(request))),
   }
+}
+
+function withNeighbours(columns: readonly StoredColumn[]): VectorColumn[] {
+  const found: VectorColumn[] = []
+  for (const column of columns.toReversed()) {
+    const next = found[0]
+    const isNext = next?.lookup === column.lookup && next.feature === column.feature + 1
+    found.unshift({ ...column, together: isNext ? next.together + 1 : 1 })
+  }
+  return found
 }
 
 /** As in a training set, which DuckDB makes and which therefore tells names apart regardless of case. */

@@ -13,7 +13,7 @@ import {
 import { InputError, type FeatureType } from '../model/index.ts'
 import type { AskedRows } from './body.ts'
 import { nothingThere, NotLoadedError } from './errors.ts'
-import { lookupColumns, type OnDemandStep, type ReadPlan, type StoredColumn } from './plan.ts'
+import { columnOf, lookupColumns, type OnDemandStep, type ReadPlan, type StoredColumn } from './plan.ts'
 import { requestValues } from './requestValues.ts'
 import { askedKeys, type AskedKeys } from './rows.ts'
 
@@ -86,6 +86,20 @@ export async function readVectors(
   return { plan, rows: rows.count, nowMs: now, lookups, request, made }
 }
 
+/** Where a stored column is taken from. */
+export interface StoredPlace {
+  readonly cursor: GroupCursor
+  readonly feature: number
+  /** How many columns from this one on are neighbouring features of one lookup. */
+  readonly together: number
+}
+
+export function storedPlaces({ plan, lookups }: Vectors): StoredPlace[] {
+  return plan.stored.map(({ lookup, feature, together }) => {
+    return { cursor: (lookups[lookup] as ReadLookup).cursor, feature, together }
+  })
+}
+
 /** Puts every cursor at a row. */
 export function moveTo(lookups: readonly ReadLookup[], row: number): void {
   for (const { cursor, places } of lookups) cursor.moveTo(places === null ? row : (places[row] as number))
@@ -93,15 +107,16 @@ export function moveTo(lookups: readonly ReadLookup[], row: number): void {
 
 /** A column that nothing is looked up by is a misspelt one, or one of another model. */
 function refuseStray(plan: ReadPlan, found: readonly (GroupFound | null)[], { entities }: AskedRows): void {
-  const used = new Set(
-    plan.lookups.flatMap((lookup, at) => lookupColumns(lookup, found[at]?.card.keys ?? [])),
-  )
-  const stray = [...entities.keys()].find((name) => !used.has(name) && !plan.request.has(name))
-  if (stray === undefined) return
-  throw new InputError(
-    `entities has ${JSON.stringify(stray)}, by which nothing is looked up. The keys are ${[...used].join(', ')}.`,
-    { column: stray },
-  )
+  const isKey = (name: string) =>
+    plan.lookups.some((lookup, at) => found[at]?.card.keys.some((key) => columnOf(lookup, key.name) === name))
+  for (const name of entities.keys()) {
+    if (plan.request.has(name) || isKey(name)) continue
+    const used = plan.lookups.flatMap((lookup, at) => lookupColumns(lookup, found[at]?.card.keys ?? []))
+    throw new InputError(
+      `entities has ${JSON.stringify(name)}, by which nothing is looked up. The keys are ${[...new Set(used)].join(', ')}.`,
+      { column: name },
+    )
+  }
 }
 
 function makeValues(

@@ -1,5 +1,6 @@
 /** What an answer of vectors says once: of which groups, how old they are, and what the columns are. */
-import { groupAge } from '../online/index.ts'
+import { groupAge, type GroupCard } from '../online/index.ts'
+import type { ReadPlan } from './plan.ts'
 import type { Vectors } from './vectors.ts'
 
 export interface VectorsHead {
@@ -39,4 +40,40 @@ export function vectorsHead({ plan, lookups, nowMs }: Vectors): VectorsHead {
       ...plan.onDemand.flatMap(({ made }) => made.map(({ name, type }) => ({ name, type, group: null }))),
     ],
   }
+}
+
+/** The same as JSON, without its end. */
+export function vectorsHeadJson(vectors: Vectors): string {
+  const { plan, lookups, nowMs } = vectors
+  const { service, features } = fixedParts(vectors)
+  let groups = ''
+  for (const [at, { cursor, complete }] of lookups.entries()) {
+    const { group } = cursor.card
+    const { ageMs, stale } = groupAge({ ...cursor.card, complete }, nowMs)
+    const role = JSON.stringify(plan.lookups[at]?.role ?? null)
+    groups += `${at > 0 ? ',' : ''}{"feature_group":"${group}","role":${role},"age_seconds":${ageMs / 1000},"stale":${stale},"snapshot_id":"${complete.snapshotId}"}`
+  }
+  return `{"service":${service},"as_of":"${new Date(nowMs).toISOString()}","groups":[${groups}],"features":${features}`
+}
+
+interface FixedParts {
+  readonly cards: readonly GroupCard[]
+  readonly service: string
+  readonly features: string
+}
+
+/** What stays the same from answer to answer, for as long as the cards do. */
+const known = new WeakMap<ReadPlan, FixedParts>()
+
+function fixedParts(vectors: Vectors): FixedParts {
+  const { plan, lookups } = vectors
+  const there = known.get(plan)
+  if (there !== undefined && lookups.every(({ cursor }, at) => cursor.card === there.cards[at])) return there
+  const { service, features } = vectorsHead(vectors)
+  const parts = {
+    cards: lookups.map(({ cursor }) => cursor.card),
+    ...{ service: JSON.stringify(service), features: JSON.stringify(features) },
+  }
+  known.set(plan, parts)
+  return parts
 }

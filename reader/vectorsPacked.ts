@@ -1,14 +1,9 @@
 /** Vectors as MessagePack: values as they are stored, event timestamps as microseconds. */
-import { encodeFeature, type GroupCursor } from '../online/index.ts'
+import { encodeFeature } from '../online/index.ts'
 import { packed, Packer } from './packer.ts'
-import { moveTo, type ReadLookup, type Vectors } from './vectors.ts'
+import { moveTo, storedPlaces, type StoredPlace, type Vectors } from './vectors.ts'
 import { vectorsHead } from './vectorsHead.ts'
 
-const names = {
-  values: packed('values'),
-  statuses: packed('statuses'),
-  eventTimestamps: packed('event_timestamps'),
-}
 const statusBytes = {
   PRESENT: packed('PRESENT'),
   NULL_VALUE: packed('NULL_VALUE'),
@@ -16,46 +11,90 @@ const statusBytes = {
   OUTSIDE_MAX_AGE: packed('OUTSIDE_MAX_AGE'),
 } as const
 
-interface Place {
-  readonly cursor: GroupCursor
-  readonly feature: number
-}
-
 export function vectorsPacked(vectors: Vectors): Buffer {
   const { plan, lookups, rows } = vectors
-  const stored = plan.stored.map(({ lookup, feature }): Place => {
-    return { cursor: (lookups[lookup] as ReadLookup).cursor, feature }
-  })
+  const stored = storedPlaces(vectors)
   const made = plan.onDemand.flatMap((step) => step.made)
-  const columns = stored.length + made.length
-  const allPresent = Buffer.concat(Array.from({ length: columns }, () => statusBytes.PRESENT))
+  const frame = frameOf(stored.length + made.length, lookups.length)
   const packer = new Packer()
   packer.head(vectorsHead(vectors), 'results')
   packer.array(rows)
   for (let row = 0; row < rows; row++) {
     moveTo(lookups, row)
     const values = vectors.made[row] ?? []
-    packer.map(3)
-    packer.raw(names.values)
-    packer.array(columns)
-    for (const place of stored) writeStored(packer, place)
+    packer.raw(frame.beforeValues)
+    const isStoredPresent = writeStored(packer, stored)
     made.forEach((column, at) => packer.raw(encodeFeature(column, values[at] ?? column.default)))
-    packer.raw(names.statuses)
-    packer.array(columns)
-    const isPresent = stored.every(({ cursor, feature }) => cursor.isAt(feature)) && !values.includes(null)
-    if (isPresent) packer.raw(allPresent)
+    if (isStoredPresent && !values.includes(null)) packer.raw(frame.allPresent)
     else {
+      packer.raw(frame.beforeStatuses)
       for (const { cursor, feature } of stored) packer.raw(statusBytes[cursor.status(feature)])
       for (const value of values) packer.raw(value === null ? statusBytes.NULL_VALUE : statusBytes.PRESENT)
+      packer.raw(frame.beforeTimes)
     }
-    packer.raw(names.eventTimestamps)
-    packer.array(lookups.length)
     for (const { cursor } of lookups) packer.int64(cursor.eventTimestampMicros)
   }
   return packer.done()
 }
 
-function writeStored(packer: Packer, { cursor, feature }: Place): void {
-  packer.room(cursor.sizeOf(feature))
-  packer.at = cursor.copyTo(packer.bytes, packer.at, feature)
+/** What every row has around its values. */
+interface Frame {
+  readonly beforeValues: Buffer
+  readonly beforeStatuses: Buffer
+  readonly beforeTimes: Buffer
+  /** From behind the values to the times, where every status is PRESENT. */
+  readonly allPresent: Buffer
+}
+
+const frames = new Map<string, Frame>()
+
+/** There are as many as services have shapes. */
+function frameOf(columns: number, lookups: number): Frame {
+  const id = `${columns} ${lookups}`
+  const there = frames.get(id)
+  if (there !== undefined) return there
+  const bytesOf = (write: (packer: Packer) => void) => {
+    const packer = new Packer()
+    write(packer)
+    return Buffer.from(packer.done())
+  }
+  const beforeStatuses = bytesOf((packer) => {
+    packer.value('statuses')
+    packer.array(columns)
+  })
+  const beforeTimes = bytesOf((packer) => {
+    packer.value('event_timestamps')
+    packer.array(lookups)
+  })
+  const statuses = Array.from({ length: columns }, () => statusBytes.PRESENT)
+  const frame = {
+    ...{ beforeStatuses, beforeTimes },
+    beforeValues: bytesOf((packer) => {
+      packer.map(3)
+      packer.value('values')
+      packer.array(columns)
+    }),
+    allPresent: Buffer.concat([beforeStatuses, ...statuses, beforeTimes]),
+  }
+  if (frames.size < 1000) frames.set(id, frame)
+  return frame
+}
+
+/** What stands one behind the other in a value is copied at once. @returns whether all of them are PRESENT */
+function writeStored(packer: Packer, stored: readonly StoredPlace[]): boolean {
+  let isPresent = true
+  for (let at = 0; at < stored.length;) {
+    const { cursor, feature, together } = stored[at] as StoredPlace
+    const count = Math.min(together, cursor.runFrom(feature))
+    if (count > 1) {
+      packer.room(cursor.runSize(feature, count))
+      packer.at = cursor.copyRunTo(packer.bytes, packer.at, feature, count)
+    } else {
+      packer.room(cursor.sizeOf(feature))
+      packer.at = cursor.copyTo(packer.bytes, packer.at, feature)
+    }
+    const end = at + Math.max(count, 1)
+    for (; at < end; at++) isPresent = isPresent && cursor.isAt((stored[at] as StoredPlace).feature)
+  }
+  return isPresent
 }

@@ -6,7 +6,8 @@ import { createAccess, createEdge, createReader, createSampler } from '../reader
 import { openRegistry, type RegisteredService, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
-import { databasePath, openOnlineStore, openSampleStore } from './openStore.ts'
+import { openReaderStore } from './openReaderStore.ts'
+import { databasePath, openSampleStore } from './openStore.ts'
 import { readAccess } from './readerConfig.ts'
 import { servedServices } from './servedServices.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
@@ -29,7 +30,7 @@ export async function runReader(config: Config): Promise<void> {
   // Only a clock that can be moved is worth a connection; requests never touch it.
   if (!isClockSet) await registry.close()
   const stopFollowing = followClock(clock, say)
-  const store = openOnlineStore(config, serving, { readOnly: true })
+  const store = await openReaderStore(config, serving, say)
   const samples = config.reader.samples ? openSampleStore(config, serving) : null
   const sampler = samples === null ? null : createSampler({ store: samples, say })
   const edge = createEdge({ access: createAccess(tokens), bounds, server: { tls, maxConnections } })

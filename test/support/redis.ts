@@ -32,6 +32,8 @@ export interface TestRedisOptions {
   readonly password?: string
   /** Whether it keeps what it is given over a restart; it does unless told otherwise. */
   readonly isPersistent?: boolean
+  /** Further arguments of `redis-server`. */
+  readonly settings?: readonly string[]
 }
 
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
@@ -40,7 +42,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     throw new Error('There is no redis-server here. `npm test` installs it; run that once.')
   const folder = mkdtempSync(join(tmpdir(), 'asof-redis-'))
   const port = await freePort()
-  const { password, isPersistent = true } = options
+  const { password, isPersistent = true, settings = [] } = options
   let child: ChildProcess | null = null
   // A test process that ends in any other way takes its server along.
   const takeAlong = () => void child?.kill('SIGKILL')
@@ -66,6 +68,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
           ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
           ...['--appendonly', isPersistent ? 'yes' : 'no', '--appendfsync', 'no', '--daemonize', 'no'],
           ...(password === undefined ? [] : ['--requirepass', password]),
+          ...settings,
         ],
         { stdio: 'ignore' },
       )

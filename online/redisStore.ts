@@ -96,6 +96,11 @@ export abstract class RedisStore implements OnlineStore {
     return (await this.fetchRecord(group))?.record.stored.card ?? null
   }
 
+  async unfinishedLoads(group: string): Promise<readonly StartedLoad[]> {
+    const known = await this.fetchRecord(group)
+    return known === null ? [] : unfinishedOf(known.record.stored, null)
+  }
+
   async listGroups(): Promise<string[]> {
     const groups = await this.servers.attempt('read', (client) => client.smembers(this.store))
     const records = await this.servers.getEach(groups.map((group) => this.recordKey(group)))

@@ -146,6 +146,8 @@ export interface OnlineStore {
    * @throws UnavailableError where the store lost, since then, something that the load may have written
    */
   finishLoad(group: string, mark: LoadMark, life?: string): Promise<void>
+  /** Loads that are under way, or broke off, in the order in which they started; none of a group that is not known. */
+  unfinishedLoads(group: string): Promise<readonly StartedLoad[]>
   /**
    * Cards and values of several groups in one round trip; null for a group that the store does not know. What is found of
    * one group is of one moment: its values are those that its card speaks of. (In a Redis Cluster it is of one moment at

@@ -11,6 +11,7 @@ import { groupJson, type GroupAnswer } from './groupJson.ts'
 import { groupPacked } from './groupPacked.ts'
 import { planFeatures, planService, type ReadPlan } from './plan.ts'
 import { readQuestion, type Question } from './question.ts'
+import type { Sampler } from './sampler.ts'
 import { readVectors, type Reading } from './vectors.ts'
 import { vectorsJson } from './vectorsJson.ts'
 import { vectorsPacked } from './vectorsPacked.ts'
@@ -34,12 +35,13 @@ export interface AnswersOptions {
   readonly store: OnlineStore
   readonly nowMs: () => EpochMs
   readonly services: Services
+  readonly sampler: Sampler
 }
 
 /** Plans of lists of features that are kept; there are as many as callers have models. */
 const mostPlans = 1000
 
-export function createAnswers({ store, nowMs, services }: AnswersOptions): Answers {
+export function createAnswers({ store, nowMs, services, sampler }: AnswersOptions): Answers {
   const plans = new Map<string, ReadPlan>()
   const reading: Reading = { store, nowMs, seen: new Set() }
   const planOf = async (asked: PlanKey): Promise<ReadPlan> => {
@@ -55,17 +57,21 @@ export function createAnswers({ store, nowMs, services }: AnswersOptions): Answe
   return {
     async group(id, address, form) {
       const answer = await readGroupAnswer(reading, id, address)
+      sampler.group(answer)
       return form === 'json' ? groupJson(answer) : groupPacked(answer)
     },
     async vectors(body, form) {
       const asked = readVectorsBody(body)
       const vectors = await readVectors(reading, await planOf(asked), asked.rows)
+      sampler.vectors(vectors, asked.rows)
       return form === 'json' ? vectorsJson(vectors) : vectorsPacked(vectors)
     },
     async feast(body) {
       const asked = readFeastBody(body)
       const plan = await planOf(asked)
-      return feastJson(asked, await readVectors(reading, plan, asked.rows, { allowStray: true }))
+      const vectors = await readVectors(reading, plan, asked.rows, { allowStray: true })
+      sampler.vectors(vectors, asked.rows)
+      return feastJson(asked, vectors)
     },
   }
 }

@@ -3,12 +3,12 @@ import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { openSqlite } from '../iceberg/index.ts'
 import { InputError } from '../model/index.ts'
-import { createAccess, createEdge, createReader } from '../reader/index.ts'
+import { createAccess, createEdge, createReader, createSampler } from '../reader/index.ts'
 import { openRegistry, type RegisteredService, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
 import { openReaderStore } from './openReaderStore.ts'
-import { databasePath } from './openStore.ts'
+import { databasePath, openSampleStore } from './openStore.ts'
 import { readAccess } from './readerConfig.ts'
 import { servedServices } from './servedServices.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
@@ -32,6 +32,8 @@ export async function runReader(config: Config): Promise<void> {
   if (!isClockSet) await registry.close()
   const stopFollowing = followClock(clock, say)
   const store = await openReaderStore(config, serving, say)
+  const samples = config.reader.samples ? openSampleStore(config, serving) : null
+  const sampler = samples === null ? null : createSampler({ store: samples, say })
   const edge = createEdge({ access: createAccess(tokens), bounds, server: { tls, maxConnections } })
   const reader = createReader({
     store,
@@ -45,10 +47,13 @@ export async function runReader(config: Config): Promise<void> {
       return clock.note
     },
     edge,
+    ...(sampler === null ? {} : { sampler }),
   })
   let stopping: Promise<void> | null = null
   const stop = async () => {
     await edge.drain(reader, graceMs)
+    await sampler?.close()
+    await samples?.close()
     await store.close()
     await stopFollowing()
     if (isClockSet) await registry.close()

@@ -549,9 +549,12 @@ function loadRules({ store, another, newGroup, isSpread }: Suite): void {
     const fifth = await start(group, order(5))
     expect(fifth).toMatchObject({ complete: markOf(order(3)), unfinished: [loadOf(order(4))] })
     const sixth = await start(group, order(6))
+    expect(await store().unfinishedLoads(group)).toEqual([order(4), order(5), order(6)].map(loadOf))
     expect(sixth?.unfinished).toEqual([loadOf(order(4)), loadOf(order(5))])
     await store().finishLoad(group, markOf(order(5)), fifth?.life)
     expect((await start(group, order(6)))?.unfinished).toEqual([])
+    expect(await store().unfinishedLoads(group)).toEqual([loadOf(order(6))])
+    expect(await store().unfinishedLoads(newGroup())).toEqual([])
     expect((await start(group, order(7)))?.unfinished).toEqual([loadOf(order(6))])
   })
 

@@ -122,8 +122,8 @@ export function createReader(options: ReaderOptions): FastifyInstance {
   })
 
   const { services = servicesOf([]), sampler = noSampler } = options
-  const answers = createAnswers({ store, nowMs, services, sampler })
-  const once = coalesced()
+  const answers = createAnswers({ store, nowMs, services, sampler, metrics: edge.metrics })
+  const once = coalesced(() => edge.metrics.coalesced.add(1))
   readBodies(app)
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
     const address = request.raw.url ?? ''

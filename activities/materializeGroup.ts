@@ -37,10 +37,14 @@ import { publishedSnapshots } from './healLedger.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { onlineRowsOf } from './onlineRows.ts'
 import { loadPathOf, summaryKeys, writeOnce } from './runFiles.ts'
+import { underWay } from './underWay.ts'
 import { selectWinners } from './winners.ts'
 
 /** Rows in JavaScript at once, and a chunk of DuckDB's. */
 const batchRows = 4096
+
+/** Batches that a store is given before the first of them is written, so that it need not wait for the next one. */
+const writesAtOnce = 3
 
 /** How often a load may find that a later one was first, before somebody is told. */
 const attempts = 5
@@ -119,7 +123,8 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
   const started = await store.startLoad(cardOf(bound), { snapshotId, order })
   if (started === null) return null
   const unfinished = started.unfinished.flatMap((one) => snapshotAt(table, one) ?? [])
-  const since = full || unfinished.length < started.unfinished.length ? null : lastLoaded(table, started)
+  const isWhole = full || started.mustBeWhole || unfinished.length < started.unfinished.length
+  const since = isWhole ? null : lastLoaded(table, started)
   // The load before may have died once it was complete; its mark still says when that was.
   const loaded = lastLoaded(table, started)
   if (loaded !== null && started.complete !== null) {
@@ -144,11 +149,20 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
     const card = cardOf(bound)
     const write = async (rows: OnlineColumns) => {
       load.signal.throwIfAborted()
-      counts.entities += await store.write(card, order, rows, started.life)
+      const written = await store.write(card, order, rows, started.life)
+      // After the await: other writes count meanwhile.
+      counts.entities += written
       counts.tombstones += rows.eventTimestampMicros.nulls?.reduce((sum, isNull) => sum + isNull) ?? 0
     }
-    for await (const rows of onlineRowsOf(connection, winners, bound, batchRows)) await write(rows)
-    if (since === null) {
+    const writes = underWay(writesAtOnce)
+    try {
+      for await (const rows of onlineRowsOf(connection, winners, bound, batchRows)) {
+        await writes.begin(() => write(rows))
+      }
+    } finally {
+      await writes.end()
+    }
+    if (since === null && !started.isFirst) {
       await buryUnknown(connection, { ...request, store, order, winners, considered, batchRows }, write)
     }
     const loadedAtMs = await deps.now()

@@ -15,6 +15,7 @@ import {
   encodeContent,
   keyText,
   eachRow,
+  mayHaveExpired,
   valueSchema,
   type GroupCard,
   type OnlineStore,
@@ -133,10 +134,15 @@ async function compare(
   // One connection streams the winners while the other takes both sides in.
   const [reading, comparing] = [await deps.duckdb.connect(), await deps.duckdb.connect()]
   try {
-    await query(comparing, 'CREATE TEMP TABLE expected (entity VARCHAR, content BLOB)')
+    await query(comparing, 'CREATE TEMP TABLE expected (entity VARCHAR, content BLOB, expired BOOLEAN)')
     await query(comparing, 'CREATE TEMP TABLE stored (entity VARCHAR, content BLOB, ahead BOOLEAN)')
     const schema = valueSchema(bound.features)
-    if (snapshot !== null) await fillExpected(deps, { reading, comparing, table, bound, snapshot, schema })
+    const nowMs = await deps.now()
+    const isExpired = (eventTimestampMicros: bigint) =>
+      store.expires === true && mayHaveExpired(card?.ttlMs ?? null, eventTimestampMicros, nowMs)
+    if (snapshot !== null) {
+      await fillExpected(deps, { reading, comparing, table, bound, snapshot, schema, isExpired })
+    }
     const columns = card?.keys ?? bound.keys
     const isAhead = await aheadOf(deps, bound, snapshot, card)
     await append(comparing, 'stored', async (appender) => {
@@ -177,6 +183,7 @@ async function fillExpected(
     reading,
     comparing,
     schema,
+    isExpired,
     ...request
   }: {
     reading: DuckDBConnection
@@ -185,6 +192,7 @@ async function fillExpected(
     bound: BoundGroup
     snapshot: Snapshot
     schema: ValueSchema
+    isExpired: (eventTimestampMicros: bigint) => boolean
   },
 ): Promise<void> {
   const { bound } = request
@@ -197,6 +205,7 @@ async function fillExpected(
         if (eventTimestampMicros === null || values === null) continue
         appender.appendVarchar(keyText(bound.keys, keys))
         appendContent(appender, schema, { schema, eventTimestampMicros, values })
+        appender.appendBoolean(isExpired(eventTimestampMicros))
         appender.endRow()
         flushed(appender)
       }
@@ -242,6 +251,7 @@ async function compared(connection: DuckDBConnection): Promise<Comparison> {
      SELECT coalesce(expected.entity, found.entity) AS entity, expected.entity IS NOT NULL AS published,
        CASE WHEN found.ahead THEN 'ahead'
             WHEN expected.content IS NULL AND found.content IS NULL THEN 'equal'
+            WHEN found.entity IS NULL AND expected.expired THEN 'equal'
             WHEN found.content IS NULL THEN 'missing'
             WHEN expected.content IS NULL THEN 'left over'
             WHEN expected.content = found.content THEN 'equal'

@@ -4,13 +4,12 @@ import { join } from 'node:path'
 import { open } from 'lmdb'
 import { unpack } from 'msgpackr'
 import { createActivities } from '../activities/index.ts'
-import { planScan, writeDataFiles } from '../iceberg/index.ts'
 import { openLmdb } from '../online/index.ts'
 import type { Store } from '../worker/openStore.ts'
 import { materializeFloor } from './floors/materialize.ts'
 import { measure, type Row } from './measure.ts'
 import type { Subject } from './subject.ts'
-import { openWideStore, wideGroup } from './wideStore.ts'
+import { openWideStore, publishWideRows, wideGroup } from './wideStore.ts'
 
 const entities = 1_000_000
 const turns = 3
@@ -26,7 +25,7 @@ export const materialize: Subject = {
   async measure(bench) {
     const { store } = await openWideStore(bench, bench.scratch)
     try {
-      const files = await publishWideRows(store)
+      const files = await publishWideRows(store, entities)
       const [ourFolder, floorFolder] = [join(bench.scratch, 'ours'), join(bench.scratch, 'floor')]
       const ours = () => load(store, ourFolder)
       const byHand = async () => {
@@ -43,32 +42,6 @@ export const materialize: Subject = {
       await store.close()
     }
   },
-}
-
-/** A million rows of one instant in the group's table. Returns the paths of its data files. */
-async function publishWideRows(store: Store): Promise<string[]> {
-  const table = await store.catalog.loadTable({ namespace: store.store, name: wideGroup })
-  const connection = await store.duckdb.connect()
-  const localPath = (location: string) => store.fileIO.localPath(location)
-  const doubles = Array.from(
-    { length: 10 },
-    (_, at) => `CAST(hash(n, ${at}) AS DOUBLE) / 1e15 - 9000 AS f${at}`,
-  )
-  await table.append({
-    ref: 'main',
-    files: await writeDataFiles(connection, {
-      schema: table.schema,
-      spec: table.spec,
-      relation: `(SELECT left(md5(CAST(n AS VARCHAR)), 16) AS id, TIMESTAMPTZ '2024-01-02 00:00:00Z' AS event_timestamp,
-        TIMESTAMPTZ '2024-01-02 00:00:00Z' AS created_timestamp, 'bench' AS run_id, ${doubles.join(', ')}
-        FROM range(${entities}) AS numbers(n))`,
-      orderBy: ['id', 'event_timestamp'],
-      directory: `${table.location}/data/bench`,
-      localPath,
-    }),
-  })
-  connection.closeSync()
-  return (await planScan(table)).files.map(({ filePath }) => localPath(filePath))
 }
 
 /** The real step of a run, all of it, into an LMDB that was not there. */

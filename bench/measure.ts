@@ -1,6 +1,6 @@
 /**
  * Ratios that can be trusted on a noisy machine: the two sides take turns in one process, pair by pair, and the figure is
- * the median of the pairs' ratios. Seconds and megabytes are shown for orientation only.
+ * the median of the pairs' ratios. Seconds, megabytes and requests are shown for orientation only.
  */
 export interface Measured extends Row {
   /** How many pairs of turns. */
@@ -10,7 +10,15 @@ export interface Measured extends Row {
   readonly figures: { readonly unit: Unit; readonly ours: number; readonly floor: number }
 }
 
-export type Unit = 's' | 'MB'
+/** A figure with a goal of its own, where people set it and no other program does. It depends on the machine. */
+export interface MeasuredFigure extends FigureRow {
+  readonly turns: number
+  readonly figure: Spread
+  /** What else was seen, for orientation. */
+  readonly beside: string
+}
+
+export type Unit = 's' | 'MB' | 'ms' | 'requests/s'
 
 export interface Spread {
   readonly min: number
@@ -26,7 +34,14 @@ export interface Row {
   readonly goal: Goal
 }
 
-export type Goal = { readonly atMost: number } | { readonly below: number }
+/** A row that is held against nothing but its goal. */
+export interface FigureRow {
+  readonly what: string
+  readonly unit: Unit
+  readonly goal: Goal
+}
+
+export type Goal = { readonly atMost: number } | { readonly below: number } | { readonly atLeast: number }
 
 export interface Pair extends Row {
   ours(): Promise<void>
@@ -59,7 +74,7 @@ export function measured(row: Row, unit: Unit, turns: readonly Turn[]): Measured
     floor: row.floor,
     goal: row.goal,
     turns: turns.length,
-    ratio: { min: Math.min(...ratios), median: median(ratios), max: Math.max(...ratios) },
+    ratio: spreadOf(ratios),
     figures: {
       unit,
       ours: median(turns.map(({ ours }) => ours)),
@@ -68,13 +83,25 @@ export function measured(row: Row, unit: Unit, turns: readonly Turn[]): Measured
   }
 }
 
+export const measuredFigure = (
+  row: FigureRow,
+  figures: readonly number[],
+  beside: string,
+): MeasuredFigure => ({ ...row, turns: figures.length, figure: spreadOf(figures), beside })
+
+const spreadOf = (values: readonly number[]): Spread => ({
+  min: Math.min(...values),
+  median: median(values),
+  max: Math.max(...values),
+})
+
 export async function secondsOf(run: () => Promise<unknown>): Promise<number> {
   const began = performance.now()
   await run()
   return (performance.now() - began) / 1000
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1

@@ -15,7 +15,7 @@ import type { BackfillInput } from '../workflows/contract.ts'
 import { measured, type Row } from './measure.ts'
 import { flightsEnvironment, hourlyGroup, sixMonths } from './runningStore.ts'
 import { duckdbLimits, type Bench, type Subject } from './subject.ts'
-import { startWorker } from './workerProcess.ts'
+import { startWorker } from './ownProcess.ts'
 
 const turns = 3
 /** What is left of a gigabyte is Node, Temporal's core and LMDB's pages. */

@@ -17,7 +17,7 @@ import type { Store } from '../worker/openStore.ts'
 import type { buildTrainingSet } from '../workflows/buildTrainingSet.ts'
 import { secondsOf } from './measure.ts'
 import { openBenchStore } from './wideStore.ts'
-import { startWorker } from './workerProcess.ts'
+import { startWorker } from './ownProcess.ts'
 
 const [users, places, visitors, hours] = [100_000, 1_000, 20_000, 100]
 const labelCount = Number(process.argv[2] ?? 100_000_000)

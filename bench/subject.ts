@@ -1,6 +1,6 @@
 /** What a file of rows gives to `main.ts`, and what it is given. */
 import type { DuckDb } from '../offline/index.ts'
-import type { Measured, Row } from './measure.ts'
+import type { FigureRow, Measured, MeasuredFigure, Row } from './measure.ts'
 
 /** What DuckDB may use, the same on both sides of every row. */
 export const duckdbLimits = { memoryLimit: '2GB', threads: 2 } as const
@@ -16,7 +16,7 @@ export interface Bench {
 
 /** Rows that are measured together, because they share what is dear to set up. */
 export interface Subject {
-  readonly rows: readonly Row[]
+  readonly rows: readonly (Row | FigureRow)[]
   /** @throws where the two sides of a row do not come to the same content: a ratio of different work would say nothing */
-  measure(bench: Bench): Promise<Measured[]>
+  measure(bench: Bench): Promise<(Measured | MeasuredFigure)[]>
 }

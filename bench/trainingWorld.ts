@@ -13,7 +13,7 @@ import type { buildTrainingSet } from '../workflows/buildTrainingSet.ts'
 import { secondsOf, type Turn } from './measure.ts'
 import type { Bench } from './subject.ts'
 import { openWideStore, wideFeatures, wideGroup } from './wideStore.ts'
-import { startWorker } from './workerProcess.ts'
+import { startWorker } from './ownProcess.ts'
 
 const [entities, hours] = [100_000, 100]
 const turns = 3

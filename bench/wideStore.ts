@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyRegistration, planRegistration } from '../activities/index.ts'
+import { planScan, writeDataFiles } from '../iceberg/index.ts'
 import { query, withConnection } from '../offline/index.ts'
 import { readConfig } from '../worker/config.ts'
 import { openStore, type Store } from '../worker/openStore.ts'
@@ -48,3 +49,36 @@ export async function openBenchStore(
   await applyRegistration(store, await planRegistration(store))
   return { store, environment }
 }
+
+/** Appends the rows of a SELECT in parentheses to a group's table, sorted by `id`. Returns the paths of the table's data files. */
+export async function publishRows(store: Store, group: string, relation: string): Promise<string[]> {
+  const table = await store.catalog.loadTable({ namespace: store.store, name: group })
+  const { schema, spec } = table
+  const localPath = (location: string) => store.fileIO.localPath(location)
+  const files = await withConnection(store.duckdb, (connection) =>
+    writeDataFiles(connection, {
+      ...{ schema, spec, relation, localPath },
+      orderBy: ['id', 'event_timestamp'],
+      directory: `${table.location}/data/bench`,
+    }),
+  )
+  await table.append({ ref: 'main', files })
+  return (await planScan(table)).files.map(({ filePath }) => localPath(filePath))
+}
+
+/** Ten doubles of the entity `n`, with all their digits. */
+export const doublesOf = (n: string) =>
+  wideFeatures.map((name, at) => `CAST(hash(${n}, ${at}) AS DOUBLE) / 1e15 - 9000 AS ${name}`)
+
+/** The key of the entity `n`: sixteen hex digits. */
+export const idOf = (n: string) => `left(md5(CAST(${n} AS VARCHAR)), 16)`
+
+/** So many rows of one instant in the wide group's table. Returns the paths of its data files. */
+export const publishWideRows = (store: Store, entities: number): Promise<string[]> =>
+  publishRows(
+    store,
+    wideGroup,
+    `(SELECT ${idOf('n')} AS id, TIMESTAMPTZ '2024-01-02 00:00:00Z' AS event_timestamp,
+      TIMESTAMPTZ '2024-01-02 00:00:00Z' AS created_timestamp, 'bench' AS run_id, ${doublesOf('n').join(', ')}
+      FROM range(${entities}) AS numbers(n))`,
+  )

@@ -4,9 +4,14 @@
  * @example
  * features: { delay_trend_7d: feature('float64', { description: 'Minutes a day', default: 0 }) }
  */
+import type { ValueOf, Valued } from './answers.ts'
 import type { FeatureDefault, FeatureType } from './feature.ts'
 
-export interface DeclaredFeature<Type extends FeatureType = FeatureType> {
+/** `Value` is what it is served as: never null where it has a default. */
+export interface DeclaredFeature<
+  Type extends FeatureType = FeatureType,
+  out Value = ValueOf<Type> | null,
+> extends Valued<Value> {
   readonly kind: 'declared'
   readonly type: Type
   readonly description?: string
@@ -15,7 +20,17 @@ export interface DeclaredFeature<Type extends FeatureType = FeatureType> {
 }
 
 /** A feature of a query or map group: its name is a column of the query's result or a field of the function's. */
-export const feature = <const Type extends FeatureType>(
+export function feature<const Type extends FeatureType>(
+  type: Type,
+  options: { description?: string; default: FeatureDefault },
+): DeclaredFeature<Type, ValueOf<Type>>
+export function feature<const Type extends FeatureType>(
+  type: Type,
+  options?: { description?: string; default?: FeatureDefault },
+): DeclaredFeature<Type>
+export function feature<const Type extends FeatureType>(
   type: Type,
   options: { description?: string; default?: FeatureDefault } = {},
-): DeclaredFeature<Type> => ({ kind: 'declared', type, ...options })
+): DeclaredFeature<Type, never> {
+  return { kind: 'declared', type, ...options }
+}

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { gateShape } from './checkGates.ts'
 import { checkGroup } from './checkGroup.ts'
+import type { AnyValues } from './answers.ts'
 import type { Entity } from './entity.ts'
 import { InputError } from './errors.ts'
 import type { FeatureGroup, GroupDefinition, GroupFeature, RoleSelection } from './group.ts'
@@ -53,14 +54,18 @@ export const groupFields = <Feature extends z.ZodType>(feature: Feature) => ({
   gates: z.array(gateShape).optional(),
 })
 
-/** @throws InputError that names the group, the feature and the cure. */
-export function defineGroup<Features extends Record<string, GroupFeature>>(
-  definition: GroupDefinition<Features>,
+/**
+ * The group, of whatever values and inputs its definition says: those are types alone, so whoever calls names them.
+ *
+ * @throws InputError that names the group, the feature and the cure.
+ */
+export function defineGroup(
+  definition: GroupDefinition<Record<string, GroupFeature>>,
   computed: Pick<FeatureGroup, 'source' | 'sources' | 'compute'>,
   what: string,
-): FeatureGroup<Extract<keyof Features, string>> {
+): FeatureGroup<never, never> {
   const { features } = definition
-  const group: FeatureGroup<Extract<keyof Features, string>> = {
+  const group: FeatureGroup = {
     kind: 'feature_group',
     id: `${definition.name}_v${definition.version}`,
     name: definition.name,
@@ -88,15 +93,15 @@ export function defineGroup<Features extends Record<string, GroupFeature>>(
     as: (role, keys) => roleOf(group, role, keys, what),
   }
   checkGroup(group, what)
-  return Object.freeze(group)
+  return Object.freeze(group) as FeatureGroup<never, never>
 }
 
-function roleOf<Feature extends string>(
-  group: FeatureGroup<Feature>,
-  role: string,
+function roleOf<Role extends string>(
+  group: FeatureGroup,
+  role: Role,
   given: Partial<Record<string, string>>,
   what: string,
-): RoleSelection<Feature> {
+): RoleSelection<Role, AnyValues, never> {
   if (!identifier.safeParse(role).success) {
     throw new InputError(`${what}: as(${JSON.stringify(role)}): a role is a name such as 'destination'.`, {
       role,
@@ -117,6 +122,6 @@ function roleOf<Feature extends string>(
   const keys = { ...given } as Record<string, string>
   return {
     ...{ group, features: Object.keys(group.features), role, keys },
-    pick: (...names) => ({ ...group.pick(...names), role, keys }),
+    pick: (...names) => ({ group, features: group.pick(...names).features, role, keys }),
   }
 }

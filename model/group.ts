@@ -1,7 +1,8 @@
 /** Feature groups: a named, versioned set of features of one entity, computed from its sources on a cadence. */
+import type { Answering, AnyInputs, AnyValues } from './answers.ts'
 import type { AggregateCompute, Compute } from './compute.ts'
 import type { DeclaredFeature } from './declared.ts'
-import type { Entity } from './entity.ts'
+import type { Entity, KeyType } from './entity.ts'
 import { IntegrityError } from './errors.ts'
 import type { AggregateFeature, Window } from './feature.ts'
 import type { Gate } from './gate.ts'
@@ -21,7 +22,11 @@ export interface Buckets {
 /** What engines call the partition; no column of the table may be called so. */
 export const bucketPartition = ({ key }: Buckets): string => `${key}_bucket`
 
-export interface FeatureGroup<Feature extends string = string> {
+/** The values of features by name, and what is given for the keys: `FeatureGroup<{ orders: bigint | null }, { shop: string }>`. */
+export interface FeatureGroup<out Values = AnyValues, out Inputs = AnyInputs> extends Answering<
+  Values,
+  Inputs
+> {
   readonly kind: 'feature_group'
   /** `<name>_v<version>`; also the name of the table. */
   readonly id: string
@@ -45,20 +50,40 @@ export interface FeatureGroup<Feature extends string = string> {
   readonly allowPartialWindows: boolean
   /** Null: the table is partitioned by day alone. */
   readonly buckets: Buckets | null
-  readonly features: Readonly<Record<Feature, GroupFeature>>
+  readonly features: Readonly<Record<NameIn<Values>, GroupFeature>>
   readonly gates: readonly Gate[]
   /** Some of the group's features, for a service. */
-  pick(...features: Feature[]): FeatureSelection
+  pick<Feature extends NameIn<Values>>(
+    ...features: Feature[]
+  ): FeatureSelection<{ [Name in Feature]: Values[Name] }, Inputs>
   /**
    * The group under other keys, so that a model can use it twice: `airportDelays.as('destination', { origin: 'destination' })`
    * looks up the group's key `origin` by the label's or request's column `destination`, and its features are called
    * `destination__<feature>`. Keys that are left out keep their names. All features, unless some are picked.
    */
-  as(role: string, keys: Partial<Record<string, string>>): RoleSelection<Feature>
+  as<const Role extends string, const Columns extends Readonly<Partial<Record<string, string>>>>(
+    role: Role,
+    keys: Columns,
+  ): RoleSelection<Role, Values, Renamed<Inputs, Columns>>
+}
+
+type NameIn<Values> = Extract<keyof Values, string>
+
+/** Columns by the names that they have in a role. */
+type Renamed<Inputs, Columns> = Inputs extends unknown
+  ? { [Key in keyof Inputs as Key extends keyof Columns ? Extract<Columns[Key], string> : Key]: Inputs[Key] }
+  : never
+
+/** Values by the names that they have in a role. */
+type InRole<Role extends string, Values> = {
+  [Feature in NameIn<Values> as `${Role}__${Feature}`]: Values[Feature]
 }
 
 /** Features of one group, in the order in which a model takes them. */
-export interface FeatureSelection {
+export interface FeatureSelection<out Values = AnyValues, out Inputs = AnyInputs> extends Answering<
+  Values,
+  Inputs
+> {
   readonly group: FeatureGroup
   readonly features: readonly string[]
   /** What stands before the features' names, where the group is used under other keys. */
@@ -67,8 +92,14 @@ export interface FeatureSelection {
   readonly keys?: Readonly<Record<string, string>>
 }
 
-export interface RoleSelection<Feature extends string = string> extends FeatureSelection {
-  pick(...features: Feature[]): FeatureSelection
+export interface RoleSelection<
+  Role extends string = string,
+  out Values = AnyValues,
+  out Inputs = AnyInputs,
+> extends FeatureSelection<InRole<Role, Values>, Inputs> {
+  pick<Feature extends NameIn<Values>>(
+    ...features: Feature[]
+  ): FeatureSelection<{ [Name in Feature as `${Role}__${Name}`]: Values[Name] }, Inputs>
 }
 
 /** What a feature is called in a training set and in a vector of a service. */
@@ -84,7 +115,10 @@ export const selectedName = ({ group, role }: FeatureSelection, feature: string)
   `${group.id}.${feature}${role === undefined ? '' : ` as ${role}`}`
 
 /** What a definition says of a group, whichever way it is computed. */
-export interface GroupDefinition<Features extends Record<string, GroupFeature>> {
+export interface GroupDefinition<
+  Features extends Record<string, GroupFeature>,
+  Keys extends Record<string, KeyType> = Record<string, KeyType>,
+> {
   name: string
   version: number
   owner: string
@@ -94,7 +128,7 @@ export interface GroupDefinition<Features extends Record<string, GroupFeature>> 
    * the published intervals missing. A fix of one feature says so itself.
    */
   fix?: string
-  entity: Entity
+  entity: Entity<Keys>
   /** The cadence: how long an interval is. Intervals are aligned to the Unix epoch in UTC. */
   every: Duration
   /** An interval is due this long after its end. */

@@ -1,4 +1,5 @@
 /** The words of Asof. A definitions module imports from here and from nowhere else. */
+export type * from './answers.ts'
 export * from './condition.ts'
 export * from './entity.ts'
 export * from './errors.ts'
@@ -20,4 +21,6 @@ export * from './declared.ts'
 export * from './mapGroup.ts'
 export * from './onDemand.ts'
 export * from './queryGroup.ts'
+export { runOnDemand } from './runOnDemand.ts'
+export type { FunctionScalar, FunctionValue } from './functionValue.ts'
 export * from './sqlSource.ts'

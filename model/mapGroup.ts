@@ -1,9 +1,11 @@
 /** Groups computed by a pure TypeScript function, for what SQL says badly. */
 import { z } from 'zod'
+import type { InputsOf, ValuesOf } from './answers.ts'
 import type { MapFunction, MapInput } from './compute.ts'
 import type { DeclaredFeature } from './declared.ts'
 import { declaredFeature } from './declaredSchema.ts'
 import { defineGroup, groupFields, positiveDuration, sourceField } from './defineGroup.ts'
+import type { KeyType } from './entity.ts'
 import type { FeatureGroup, GroupDefinition } from './group.ts'
 import type { Source } from './source.ts'
 import type { Duration } from './time.ts'
@@ -11,7 +13,8 @@ import { labelOf, parseDefinition } from './validate.ts'
 
 export interface MapGroupDefinition<
   Features extends Record<string, DeclaredFeature>,
-> extends GroupDefinition<Features> {
+  Keys extends Record<string, KeyType> = Record<string, KeyType>,
+> extends GroupDefinition<Features, Keys> {
   source: Source
   /** The window: the function sees the events `at - over <= time < at`. */
   over: Duration
@@ -37,9 +40,10 @@ const schema = z.strictObject({
  *   map: ({ events }) => ({ streak_7d: longestLateStreak(events) }) })
  * @throws InputError that names the group, the field and the cure.
  */
-export function mapGroup<const Features extends Record<string, DeclaredFeature>>(
-  definition: MapGroupDefinition<Features>,
-): FeatureGroup<Extract<keyof Features, string>> {
+export function mapGroup<
+  const Features extends Record<string, DeclaredFeature>,
+  const Keys extends Record<string, KeyType> = Record<string, KeyType>,
+>(definition: MapGroupDefinition<Features, Keys>): FeatureGroup<ValuesOf<Features>, InputsOf<Keys>> {
   const what = labelOf('feature group', definition)
   parseDefinition(schema, definition, what)
   const { source, over, columns, map } = definition

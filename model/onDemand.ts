@@ -7,6 +7,7 @@
  * default. `at` is the request's time: in training the label's, in serving now.
  */
 import { z } from 'zod'
+import type { AnyInputs, AnyValues, Answering, InputsIn, InputsOf, Together, ValuesOf } from './answers.ts'
 import { checkOnDemand } from './checkOnDemand.ts'
 import type { EventValue } from './compute.ts'
 import type { DeclaredFeature } from './declared.ts'
@@ -34,7 +35,8 @@ export interface OnDemandInput {
  */
 export type OnDemandFunction = (input: OnDemandInput) => Readonly<Record<string, unknown>>
 
-export interface OnDemand {
+/** `Inputs` are its request values, and the keys of what it reads. */
+export interface OnDemand<out Values = AnyValues, out Inputs = AnyInputs> extends Answering<Values, Inputs> {
   readonly kind: 'on_demand'
   readonly name: string
   readonly description?: string
@@ -73,11 +75,13 @@ type Declared<Result, Feature extends string> = string extends keyof Result
 export interface OnDemandDefinition<
   Features extends Record<string, DeclaredFeature>,
   Result = Readonly<Record<string, unknown>>,
+  Request extends Record<string, ScalarType> = Record<string, ScalarType>,
+  Reads extends readonly FeatureSelection[] = readonly FeatureSelection[],
 > {
   name: string
   description?: string
-  request?: Record<string, ScalarType>
-  reads?: readonly FeatureSelection[]
+  request?: Request
+  reads?: Reads
   features: Features
   compute: (input: OnDemandInput) => Declared<Result, NoInfer<Extract<keyof Features, string>>>
 }
@@ -94,7 +98,11 @@ export interface OnDemandDefinition<
 export function onDemand<
   const Features extends Record<string, DeclaredFeature>,
   Result extends Readonly<Record<string, unknown>>,
->(definition: OnDemandDefinition<Features, Result>): OnDemand {
+  const Request extends Record<string, ScalarType> = never,
+  const Reads extends readonly FeatureSelection[] = readonly [],
+>(
+  definition: OnDemandDefinition<Features, Result, Request, Reads>,
+): OnDemand<ValuesOf<Features>, Together<InputsOf<Request> | InputsIn<Reads[number]>>> {
   const what = labelOf('on-demand features', definition)
   parseDefinition(schema, definition, what)
   const { request = {}, reads = [], ...rest } = definition

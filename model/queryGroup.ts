@@ -1,16 +1,19 @@
 /** Groups computed by a SELECT per interval; also the way to take rows as they are, with their own times. */
 import { z } from 'zod'
+import type { InputsOf, ValuesOf } from './answers.ts'
 import type { CreatedColumn } from './compute.ts'
 import type { DeclaredFeature } from './declared.ts'
 import { declaredFeature } from './declaredSchema.ts'
 import { defineGroup, groupFields, sourceField } from './defineGroup.ts'
+import type { KeyType } from './entity.ts'
 import type { FeatureGroup, GroupDefinition } from './group.ts'
 import type { Source } from './source.ts'
 import { labelOf, parseDefinition } from './validate.ts'
 
 export interface QueryGroupDefinition<
   Features extends Record<string, DeclaredFeature>,
-> extends GroupDefinition<Features> {
+  Keys extends Record<string, KeyType> = Record<string, KeyType>,
+> extends GroupDefinition<Features, Keys> {
   sources: readonly Source[]
   /**
    * A SELECT over the sources by their names. It yields the keys, `event_timestamp` (inside the interval: after `$from`,
@@ -38,9 +41,10 @@ const schema = z.strictObject({
  *   sql: 'SELECT item, priced_at AS event_timestamp, loaded_at, price FROM prices WHERE priced_at > $from AND priced_at <= $to' })
  * @throws InputError that names the group, the field and the cure.
  */
-export function queryGroup<const Features extends Record<string, DeclaredFeature>>(
-  definition: QueryGroupDefinition<Features>,
-): FeatureGroup<Extract<keyof Features, string>> {
+export function queryGroup<
+  const Features extends Record<string, DeclaredFeature>,
+  const Keys extends Record<string, KeyType> = Record<string, KeyType>,
+>(definition: QueryGroupDefinition<Features, Keys>): FeatureGroup<ValuesOf<Features>, InputsOf<Keys>> {
   const what = labelOf('feature group', definition)
   parseDefinition(schema, definition, what)
   const { sources, sql, created } = definition

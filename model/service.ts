@@ -1,11 +1,16 @@
 /** Feature services: the features of one model, over several groups, for training and serving alike. */
 import { z } from 'zod'
+import type { AnyInputs, AnyValues, Answering, InputsIn, Together, ValuesIn } from './answers.ts'
 import { checkService } from './checkService.ts'
 import type { FeatureSelection } from './group.ts'
 import type { OnDemand } from './onDemand.ts'
 import { identifier, labelOf, parseDefinition } from './validate.ts'
 
-export interface FeatureService {
+/** What a model is given by name, and the columns that it is looked up by and computed from. */
+export interface FeatureService<out Values = AnyValues, out Inputs = AnyInputs> extends Answering<
+  Values,
+  Inputs
+> {
   readonly kind: 'feature_service'
   readonly name: string
   readonly description?: string
@@ -36,7 +41,18 @@ const schema = z.object({
  * featureService({ name: 'delay_model_v1', features: [airportDelays.pick('mean_delay_24h')] })
  * @throws InputError that names the service, what has two meanings under one name, and the cure
  */
-export function featureService(definition: Omit<FeatureService, 'kind'>): FeatureService {
+export function featureService<
+  const Features extends readonly FeatureSelection[],
+  const Made extends readonly OnDemand[] = readonly [],
+>(definition: {
+  name: string
+  description?: string
+  features: Features
+  onDemand?: Made
+}): FeatureService<
+  Together<ValuesIn<Features[number] | Made[number]>>,
+  Together<InputsIn<Features[number] | Made[number]>>
+> {
   const what = labelOf('feature service', definition)
   parseDefinition(schema, definition, what)
   checkService(definition, what)

@@ -5,7 +5,7 @@
  * What it cannot see: a branch that no input takes, and state that was set once and for all at the first call.
  */
 import { InputError, type ErrorContext } from '../model/errors.ts'
-import { shown } from './callFunction.ts'
+import { shown } from '../model/callFunction.ts'
 import { withTraps } from './purityTraps.ts'
 
 /** Seventeen and a half hours apart: hardly a date is the same in both. */

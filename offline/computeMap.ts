@@ -15,7 +15,7 @@ import { duckdbTypeOf } from './columnType.ts'
 import type { RowsRequest } from './computeRows.ts'
 import { query, type Row } from './duckdb.ts'
 import { makeSortedEvents, mapOf } from './mapEvents.ts'
-import { appendedType } from './mapValue.ts'
+import { appendedType, duckdbValue } from './mapValue.ts'
 import { runMap } from './runMap.ts'
 import type { SourceRelation } from './source.ts'
 import { windowSweep, type SweptEvent, type WindowSweep } from './windowSweep.ts'
@@ -97,7 +97,7 @@ function entityMapper({ bound, range, knownFrom }: RowsRequest, appender: DuckDB
   const { group } = bound
   const { over, columns } = mapOf(group)
   const keyTypes = bound.keys.map(({ type }) => appendedType(type))
-  const featureTypes = bound.features.map(({ type }) => appendedType(type))
+  const features = bound.features.map(({ type }) => ({ type, appended: appendedType(type) }))
   const lengths = {
     range,
     everyMs: durationMs(group.every),
@@ -113,7 +113,9 @@ function entityMapper({ bound, range, knownFrom }: RowsRequest, appender: DuckDB
     const values = runMap(bound, { key, at: end, events: events.map((event) => event.values) })
     for (const [index, type] of keyTypes.entries()) appender.appendValue(keys[index] ?? null, type)
     appender.appendBigInt(BigInt(end) * 1000n)
-    for (const [index, type] of featureTypes.entries()) appender.appendValue(values[index] ?? null, type)
+    for (const [index, { type, appended }] of features.entries()) {
+      appender.appendValue(duckdbValue(type, values[index] ?? null), appended)
+    }
     appender.endRow()
   }
 

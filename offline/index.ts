@@ -25,5 +25,4 @@ export { bindSource, bindSources, pinnedColumns, type PinnedColumns, type Source
 export { isAddress, listFilesOf, listSourceFiles, resolvePath, type SourceFile } from './sourceFiles.ts'
 export { checkOnDemandPurity } from './onDemandPurity.ts'
 export { checkPurity } from './purity.ts'
-export { runOnDemand } from './runOnDemand.ts'
 export { toleranceColumn } from './tolerance.ts'

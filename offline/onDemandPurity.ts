@@ -10,9 +10,9 @@ import type { FeatureType } from '../model/featureType.ts'
 import { featureColumn, type FeatureSelection } from '../model/group.ts'
 import type { OnDemand, OnDemandInput, OnDemandValue } from '../model/onDemand.ts'
 import { formatInstant } from '../model/time.ts'
-import { shown } from './callFunction.ts'
+import { shown } from '../model/callFunction.ts'
 import { comparePasses } from './comparePasses.ts'
-import { runOnDemand } from './runOnDemand.ts'
+import { runOnDemand } from '../model/runOnDemand.ts'
 import { syntheticInputs, type SyntheticInput, type SyntheticValue } from './syntheticInputs.ts'
 
 /**

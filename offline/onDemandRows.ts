@@ -12,8 +12,8 @@ import { shapeOf, type FeatureType, type ScalarType } from '../model/feature.ts'
 import { featureColumn } from '../model/group.ts'
 import type { OnDemand, OnDemandValue } from '../model/onDemand.ts'
 import { duckdbTypeOf, duckdbTypes } from './columnType.ts'
-import { appendedType } from './mapValue.ts'
-import { runOnDemand } from './runOnDemand.ts'
+import { appendedType, duckdbValue } from './mapValue.ts'
+import { runOnDemand } from '../model/runOnDemand.ts'
 import type { MadeColumn, RowFunction } from './trainingPart.ts'
 
 /** Rows between two flushes of the appender. */
@@ -67,7 +67,8 @@ export function onDemandRows(
             }
             appender.appendBigInt(row as bigint)
             runOnDemand(onDemand, input).forEach((value, place) => {
-              appender.appendValue(value, appendedType((made[place] as MadeColumn).type))
+              const { type } = made[place] as MadeColumn
+              appender.appendValue(duckdbValue(type, value), appendedType(type))
             })
             appender.endRow()
             if (++rows % rowsPerFlush === 0) appender.flushSync()

@@ -323,6 +323,68 @@ function readFixed(bytes: Buffer, type: FixedType, at: number): ScalarValue {
   }
 }
 
+/**
+ * Finds where each feature stands, without decoding any.
+ *
+ * @param into gets the place of each feature and, last, the end of the body
+ * @throws IntegrityError where the body does not fit the schema
+ */
+export function locateFeatures(schema: ValueSchema, bytes: Buffer, at: number, into: Uint32Array): void {
+  const { features } = schema
+  const cursor = { schema, bytes, at }
+  if (readArrayHeader(cursor, 'values') !== features.length) {
+    throw misfit(cursor, `an array of ${features.length}`, bytes[at])
+  }
+  for (let index = 0; index < features.length; index++) {
+    into[index] = cursor.at
+    const { name, type } = features[index] as Features[number]
+    if (bytes[cursor.at] === nil) cursor.at += 1
+    else if (type === 'float64' && bytes[cursor.at] === markOf.float64) cursor.at += fixedSize.float64
+    else passValue(cursor, name, type)
+  }
+  into[features.length] = cursor.at
+  if (cursor.at !== bytes.length) throw misfit(cursor, 'the end of the value', bytes[cursor.at])
+}
+
+function passValue(cursor: Cursor, name: string, type: FeatureType): void {
+  const shape = shapeOf(type)
+  if (shape.kind === 'scalar') {
+    passScalar(cursor, name, shape.scalar)
+    return
+  }
+  for (let left = readArrayHeader(cursor, `${name}: ${type}`); left > 0; left--) {
+    if (cursor.at >= cursor.bytes.length) throw misfit(cursor, 'more bytes', undefined)
+    passScalar(cursor, name, shape.element)
+  }
+}
+
+function passScalar(cursor: Cursor, name: string, type: ScalarType): void {
+  const { bytes, at } = cursor
+  const mark = bytes[at]
+  if (mark === nil) cursor.at += 1
+  else if (type === 'string') {
+    const [start, end] = stringBounds(bytes, at)
+    if (start === at || end > bytes.length) throw misfit(cursor, `${name}: string`, mark)
+    cursor.at = end
+  } else {
+    if (!fits(type, mark)) throw misfit(cursor, `${name}: ${type}`, mark)
+    cursor.at += fixedSize[type]
+  }
+}
+
+/** Reads one feature at its place. */
+export function readFeature(schema: ValueSchema, index: number, bytes: Buffer, at: number): FeatureValue {
+  const { name, type } = schema.features[index] as Features[number]
+  return readValue({ schema, bytes, at }, name, type)
+}
+
+/** One value as it stands in a body. @throws InputError where it is not of its feature's type */
+export function encodeFeature(feature: Features[number], value: FeatureValue): Buffer {
+  const bytes = Buffer.allocUnsafe(sizeOfValue(feature.type, value))
+  writeValue(bytes, feature, value, 0)
+  return bytes
+}
+
 /** Where a string's bytes start and end; both `at` where there is no string. */
 function stringBounds(bytes: Buffer, at: number): [start: number, end: number] {
   const mark = bytes[at] ?? 0

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { InputError, IntegrityError, shapeOf, UnavailableError } from '../model/index.ts'
+import { shorterTtl } from './expiry.ts'
 import type { FeatureValue, GroupCard, LoadMark, LoadOrder, ScalarValue, StartedLoad } from './store.ts'
 import { compareOrder, schemaTag } from './value.ts'
 
@@ -17,9 +18,13 @@ export interface StoredCard {
   readonly life: string
   /** Loads that started and did not finish. */
   readonly started: readonly RememberedLoad[]
+  /** The shortest ttl under which values may have expired since all were last loaded; null where none has. */
+  readonly leastTtlMs: number | null
 }
 
 interface RememberedLoad extends StartedLoad {
+  /** Of one that loads every entity: the ttl that it writes them under. */
+  readonly whole?: { readonly ttlMs: number | null }
   /** A load of a later table has ended since. */
   readonly outlived?: boolean
 }
@@ -37,7 +42,14 @@ export function mergeCard(
   checkCard(card)
   if (life !== undefined && stored?.life !== life) throw contentLost(card.group)
   if (stored === null) {
-    return { card: { ...card, complete: null }, writtenBy: order, life: randomUUID(), started: [] }
+    const leastTtlMs = card.ttlMs
+    return {
+      card: { ...card, complete: null },
+      writtenBy: order,
+      life: randomUUID(),
+      started: [],
+      leastTtlMs,
+    }
   }
   const columns = ({ keys }: Pick<GroupCard, 'keys'>) =>
     keys.map(({ name, type }) => `${name}: ${type}`).join(', ')
@@ -47,8 +59,11 @@ export function mergeCard(
       { group: card.group },
     )
   }
-  if (compareOrder(order, stored.writtenBy) < 0) return stored
-  return { ...stored, card: { ...card, complete: stored.card.complete }, writtenBy: order }
+  const leastTtlMs = shorterTtl(stored.leastTtlMs, card.ttlMs)
+  if (compareOrder(order, stored.writtenBy) >= 0) {
+    return { ...stored, card: { ...card, complete: stored.card.complete }, writtenBy: order, leastTtlMs }
+  }
+  return leastTtlMs === stored.leastTtlMs ? stored : { ...stored, leastTtlMs }
 }
 
 /** What a store keeps when a load starts; null where one of a greater order has started or finished. */
@@ -61,7 +76,14 @@ export function mergeStart(
   const others = merged.started.filter(({ order }) => compareOrder(order, load.order) !== 0)
   const newest = [...others, ...(merged.card.complete === null ? [] : [merged.card.complete])]
   if (newest.some(({ order }) => compareOrder(order, load.order) > 0)) return null
-  return { ...merged, started: [...others, load] }
+  const whole = mustBeWhole(merged) ? { whole: { ttlMs: card.ttlMs } } : {}
+  return { ...merged, started: [...others, { ...load, ...whole }] }
+}
+
+/** Whether only a load of every entity is right: none was ever complete, or a value may have expired too early. */
+export function mustBeWhole({ card: { complete, ttlMs }, leastTtlMs }: StoredCard): boolean {
+  // The least is never longer than the card's own.
+  return complete === null || leastTtlMs !== ttlMs
 }
 
 /** What a load is told of the others. */
@@ -80,7 +102,10 @@ export function mergeMark(
     throw new InputError(`group ${group}: nothing was ever written. Call write before finishLoad.`, { group })
   }
   const started = stored.started.flatMap((load) => stillUnfinished(load, mark.order))
-  const ended = started.length === 0 && stored.started.length === 0 ? stored : { ...stored, started }
+  const whole = stored.started.find(({ order }) => compareOrder(order, mark.order) === 0)?.whole
+  const leastTtlMs = whole === undefined ? stored.leastTtlMs : shorterTtl(whole.ttlMs, stored.card.ttlMs)
+  const isSame = started.length === 0 && stored.started.length === 0
+  const ended = isSame ? stored : { ...stored, started, leastTtlMs }
   const before = stored.card.complete
   if (before !== null) {
     const order = compareOrder(mark.order, before.order)
@@ -145,6 +170,7 @@ export function readCard({
   writtenBy,
   life = '',
   started = [],
+  leastTtlMs = null,
 }: WrittenCard): StoredCard {
   if (found !== format) {
     throw new IntegrityError(
@@ -161,6 +187,7 @@ export function readCard({
     writtenBy: readOrder(writtenBy),
     life,
     started: started.map((load) => ({ ...load, order: readOrder(load.order) })),
+    leastTtlMs,
   }
 }
 
@@ -177,6 +204,8 @@ export interface WrittenCard {
   /** Absent, like `started`, in cards of before loads said when they start. */
   readonly life?: string
   readonly started?: readonly (Omit<RememberedLoad, 'order'> & { readonly order: WrittenOrder })[]
+  /** Absent in cards of before values expired. */
+  readonly leastTtlMs?: number | null
 }
 
 const readOrder = ({ incarnation, sequenceNumber }: WrittenOrder): LoadOrder => ({

@@ -17,6 +17,7 @@ export class EncodedRows {
   /**
    * @param store the store's name
    * @param order of the load, as `encodeOrder` writes it
+   * @param nameOf what stands for a key text in the store's keys
    * @throws InputError where a row cannot be stored; the message names the feature or the key
    */
   constructor(
@@ -24,10 +25,12 @@ export class EncodedRows {
     card: Pick<GroupCard, 'group' | 'keys' | 'schema'>,
     order: Buffer,
     rows: OnlineRows,
+    nameOf = (text: string) => text,
   ) {
     const columns = columnsOf(card, rows)
     this.length = columns.length
-    this.#keys = encodeKeys(storageKey(store, card.group, ''), card.keys, columns.keys, columns.length)
+    const prefix = storageKey(store, card.group, '')
+    this.#keys = encodeKeys(prefix, card.keys, columns.keys, columns.length, nameOf)
     this.#values = encodeValues(card.schema, order, columns)
   }
 
@@ -37,6 +40,23 @@ export class EncodedRows {
 
   value(index: number): Buffer {
     return pieceOf(this.#values, index)
+  }
+
+  keyLength(index: number): number {
+    return lengthOf(this.#keys, index)
+  }
+
+  valueLength(index: number): number {
+    return lengthOf(this.#values, index)
+  }
+
+  /** Writes a key at `at`; a buffer of its own for every piece would cost more than to copy it. */
+  copyKey(index: number, target: Buffer, at: number): void {
+    copyPiece(this.#keys, index, target, at)
+  }
+
+  copyValue(index: number, target: Buffer, at: number): void {
+    copyPiece(this.#values, index, target, at)
   }
 
   /** Whether a row's key is greater than that of the row before it. */
@@ -50,11 +70,19 @@ export class EncodedRows {
 const pieceOf = ({ bytes, ends }: EncodedValues, index: number): Buffer =>
   bytes.subarray(ends[index - 1] ?? 0, ends[index])
 
+const lengthOf = ({ ends }: EncodedValues, index: number): number =>
+  (ends[index] ?? 0) - (ends[index - 1] ?? 0)
+
+function copyPiece({ bytes, ends }: EncodedValues, index: number, target: Buffer, at: number): void {
+  bytes.copy(target, at, ends[index - 1] ?? 0, ends[index])
+}
+
 function encodeKeys(
   prefix: string,
   columns: GroupCard['keys'],
   values: readonly (readonly KeyValue[])[],
   length: number,
+  nameOf: (text: string) => string,
 ): EncodedValues {
   const start = Buffer.from(prefix)
   const ends = new Uint32Array(length)
@@ -63,7 +91,7 @@ function encodeKeys(
   let at = 0
   for (let row = 0; row < length; row++) {
     for (let key = 0; key < values.length; key++) keys[key] = values[key]?.[row] as KeyValue
-    const text = keyText(columns, keys)
+    const text = nameOf(keyText(columns, keys))
     // A unit of UTF-16 takes at most three bytes.
     bytes = withRoom(bytes, at, start.length + 3 * text.length)
     bytes.set(start, at)

@@ -1,4 +1,5 @@
 /** What Redis keeps of a group beside its values: its card and the schema of every tag, as one JSON text. */
+import { createHash } from 'node:crypto'
 import { IntegrityError } from '../model/index.ts'
 import { encodeCard, readCard, type StoredCard, type WrittenCard } from './card.ts'
 import type { GroupCard, ValueSchema } from './store.ts'
@@ -29,6 +30,10 @@ export function encodeRecord({ stored, schemas }: GroupRecord): string {
   const features = Object.fromEntries([...schemas].map(([tag, schema]) => [tag, schema.features]))
   return `{"card":${encodeCard(stored)},"schemas":${JSON.stringify(features)}}`
 }
+
+/** Of a record as it is encoded: whoever knows this one need not read it again. */
+export const recordVersion = (text: string): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, 32)
 
 /** @throws IntegrityError where the card has another format */
 export function decodeRecord(text: string): GroupRecord {

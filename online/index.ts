@@ -1,4 +1,5 @@
 /** The online store: its contract, its stores, and what a reader needs to judge and write what they hold. */
+export { cached, type CacheCounters, type CachedStore, type CacheOptions, type Changes } from './cache.ts'
 export {
   eachRow,
   type FeatureColumn,
@@ -6,12 +7,16 @@ export {
   type OnlineColumns,
   type OnlineRows,
 } from './columns.ts'
+export { mayHaveExpired } from './expiry.ts'
 export * from './json.ts'
 export * from './key.ts'
 export * from './lmdb.ts'
+export { GroupCursor, type ValueStatus, type WantedFeature } from './cursor.ts'
+export { encodeFeature } from './body.ts'
 export * from './read.ts'
 export { readGroup, type ReadGroup } from './readGroup.ts'
 export { openRedis, type RedisOptions } from './redis.ts'
+export { trackRedis, type RedisTracking, type TrackingOptions } from './redisTracking.ts'
 export { redisLabel } from './redisConnection.ts'
 export * from './store.ts'
 export { compareOrder, encodeContent, schemaTag, valueSchema } from './value.ts'

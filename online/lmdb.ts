@@ -141,7 +141,9 @@ class LmdbStore implements OnlineStore {
       if (merged === null) return null
       this.putCard(tables, card, merged, stored)
       const unfinished = unfinishedOf(merged, load)
-      return { complete: merged.card.complete, unfinished, life: merged.life }
+      const { card: there, life } = merged
+      const { complete } = there
+      return { complete, unfinished, isFirst: stored === null, mustBeWhole: complete === null, life }
     })
   }
 

@@ -1,8 +1,8 @@
-/** How a stored value is judged when it is read (rule 10): pure arithmetic over a group's card, a value and now. */
-import { InputError, type EpochMs, type FeatureType } from '../model/index.ts'
-import type { FeatureValue, GroupCard, LoadMark, StoredValue, ValueSchema } from './store.ts'
-
-export type ValueStatus = 'PRESENT' | 'NULL_VALUE' | 'NOT_FOUND' | 'OUTSIDE_MAX_AGE'
+/** What is read of a group, as values: for commands and tests. What serves takes text and bytes from the cursor. */
+import type { EpochMs, FeatureType } from '../model/index.ts'
+import { GroupCursor, type ValueStatus } from './cursor.ts'
+import { keyText, type KeyColumns } from './key.ts'
+import type { FeatureValue, GroupCard, GroupFound, KeyValue, LoadMark, OnlineStore } from './store.ts'
 
 export interface FeatureReading {
   readonly name: string
@@ -18,70 +18,27 @@ export interface EntityReading {
   readonly features: readonly FeatureReading[]
 }
 
-/**
- * Makes the judge of one request. ttl is closed at its end (rule 4): a value whose event timestamp is exactly
- * `now - ttl` still counts. A feature that the value's schema does not have yet is null there, as it is in the table.
- *
- * @param names the features that are wanted, in order; all of the card's where it is left out
- * @throws InputError where the group has no such feature
- */
-export function createJudge(
-  card: GroupCard,
-  nowMs: EpochMs,
-  names: readonly string[] = card.schema.features.map(({ name }) => name),
-): (value: StoredValue | null) => EntityReading {
-  const wanted = names.map((name) => findFeature(card, name))
-  const oldestMicros =
-    card.ttlMs === null ? null : BigInt(Math.floor(nowMs)) * 1000n - BigInt(card.ttlMs) * 1000n
-  const places = new Map<ValueSchema, readonly Place[]>()
-  const missing: EntityReading = {
-    eventTimestampMicros: null,
-    features: wanted.map((feature) => absent(card, feature, 'NOT_FOUND')),
-  }
-  return (stored) => {
-    if (stored === null) return missing
-    const { schema, eventTimestampMicros, values } = stored
-    const expired = oldestMicros !== null && eventTimestampMicros < oldestMicros
-    let there = places.get(schema)
-    if (there === undefined) places.set(schema, (there = wanted.map((feature) => placeIn(schema, feature))))
-    const features = there.map(({ name, type, at }, index): FeatureReading => {
-      const value = values[at] ?? null
-      if (value !== null && !expired) return { name, type, status: 'PRESENT', value }
-      return absent(card, wanted[index] ?? { name, type }, expired ? 'OUTSIDE_MAX_AGE' : 'NULL_VALUE')
-    })
-    return { eventTimestampMicros, features }
-  }
-}
-
-/** A default is of the type that the card says, whatever type an older value has. */
-function absent(
-  { defaults }: GroupCard,
-  { name, type }: ValueSchema['features'][number],
-  status: ValueStatus,
-): FeatureReading {
-  return { name, type, status, value: Object.hasOwn(defaults, name) ? (defaults[name] ?? null) : null }
-}
-
-/** Where a wanted feature stands in the values of a schema, and its type there; -1 where it is not in it. */
-interface Place {
-  readonly name: string
-  readonly type: FeatureType
-  readonly at: number
-}
-
-function placeIn(schema: ValueSchema, feature: ValueSchema['features'][number]): Place {
-  const at = schema.features.findIndex(({ name }) => name === feature.name)
-  return { ...(schema.features[at] ?? feature), at }
-}
-
-function findFeature({ group, schema }: GroupCard, name: string): ValueSchema['features'][number] {
-  const found = schema.features.find((feature) => feature.name === name)
-  if (found !== undefined) return found
-  const there = schema.features.map((feature) => feature.name).join(', ')
-  throw new InputError(`group ${group} has no feature ${JSON.stringify(name)}. It has ${there}.`, {
-    group,
-    feature: name,
+/** A reading of every asked entity, in their order. @throws InputError where the group has no such feature */
+export function readingsOf(found: GroupFound, nowMs: EpochMs, names?: readonly string[]): EntityReading[] {
+  const cursor = new GroupCursor(found, nowMs, names)
+  return found.values.map((_, place) => {
+    cursor.moveTo(place)
+    const features = cursor.features.map(({ name, type }, at) => ({
+      ...{ name, type, status: cursor.status(at), value: cursor.value(at) },
+    }))
+    return { eventTimestampMicros: cursor.eventTimestampMicros, features }
   })
+}
+
+/** Asks one group for entities by their keys; null where the store does not know it. */
+export async function fetchGroup(
+  store: OnlineStore,
+  group: string,
+  ask: (columns: KeyColumns) => readonly (readonly KeyValue[])[],
+): Promise<GroupFound | null> {
+  const keys = (columns: KeyColumns) => ask(columns).map((key) => keyText(columns, key))
+  const [found = null] = await store.fetch([{ group, keys }])
+  return found
 }
 
 export interface GroupAge {

@@ -1,6 +1,6 @@
 /** Values of a group, decoded: for commands and tests, which look at few. What serves them takes the bytes (`cursor.ts`). */
 import type { KeyColumns } from './key.ts'
-import { keyText } from './key.ts'
+import { fetchGroup } from './read.ts'
 import type { GroupCard, GroupFound, KeyValue, OnlineStore, StoredValue } from './store.ts'
 import { decodeBody, decodeHeader } from './value.ts'
 
@@ -16,8 +16,7 @@ export async function readGroup(
   group: string,
   ask: (columns: KeyColumns) => readonly (readonly KeyValue[])[],
 ): Promise<ReadGroup | null> {
-  const keys = (columns: KeyColumns) => ask(columns).map((key) => keyText(columns, key))
-  const [found = null] = await store.fetch([{ group, keys }])
+  const found = await fetchGroup(store, group, ask)
   return found === null
     ? null
     : { card: found.card, values: found.values.map((bytes) => decoded(found, bytes)) }

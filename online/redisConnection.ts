@@ -1,7 +1,8 @@
 /** The connection to one Redis: commands that answer or fail in bounded time, and errors in our own words. */
 import { createHash } from 'node:crypto'
-import { Redis, type RedisOptions as ClientOptions } from 'ioredis'
+import { Command, Redis, type RedisOptions as ClientOptions } from 'ioredis'
 import { AsofError, InputError, IntegrityError, UnavailableError } from '../model/index.ts'
+import { requestOf } from './redisRequest.ts'
 
 export interface RedisOptions {
   /** `redis://user:password@host:port/db`, or `rediss://` for TLS. */
@@ -12,6 +13,8 @@ export interface RedisOptions {
   readonly name?: string
   /** After so long a command that is not answered fails. */
   readonly timeoutMs?: number
+  /** The store's clock, by which values expire; the machine's where it is left out. */
+  readonly now?: () => number
 }
 
 const defaultTimeoutMs = 5_000
@@ -66,19 +69,36 @@ export class RedisConnection {
     }
   }
 
-  /** Runs a script by its hash, and by its text where the server does not know it (any more). */
-  async run(
-    { text, sha }: Script,
-    keys: readonly (string | Buffer)[],
-    args: readonly (string | Buffer)[],
-  ): Promise<number> {
-    const rest = [keys.length, ...keys, ...args]
+  /** What stands under some keys at one moment; null where that is nothing, or no string. */
+  async mget(names: readonly string[]): Promise<(Buffer | null)[]> {
+    if (names.length === 0) return []
+    const request = requestOf('MGET', names)
+    const found = await this.attempt('read', (client) => {
+      holdWrites(client)
+      return send(client, 'mget', request)
+    })
+    return found as (Buffer | null)[]
+  }
+
+  /** Runs a script whose answer is a number. */
+  async run(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<number> {
+    return this.called(script, (client) => client.call('EVALSHA', script.sha, keys.length, ...keys, ...args))
+  }
+
+  /** The same with a call that is written already (`redisRequest.ts`). */
+  runWritten(script: Script, request: Buffer): Promise<number> {
+    return this.called(script, (client) => send(client, 'evalsha', request))
+  }
+
+  /** A server that does not know a script (any more) is told it. */
+  private called({ text }: Script, call: (client: Redis) => Promise<unknown>): Promise<number> {
     return this.attempt('write', async (client) => {
       try {
-        return Number(await client.call('EVALSHA', sha, ...rest))
+        return Number(await call(client))
       } catch (error) {
         if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-        return Number(await client.call('EVAL', text, ...rest))
+        await client.script('LOAD', text)
+        return Number(await call(client))
       }
     })
   }
@@ -112,6 +132,20 @@ export class RedisConnection {
       { address: this.label },
     )
   }
+}
+
+/** What is asked in one turn of the event loop goes out in one write. */
+function holdWrites({ stream }: Redis): void {
+  if (stream === undefined || stream.writableCorked > 0) return
+  stream.cork()
+  setImmediate(() => stream.uncork())
+}
+
+/** Sends a command whose bytes are made already; texts in its answer come as buffers. */
+function send(client: Redis, name: string, request: string | Buffer): Promise<unknown> {
+  const command = new Command(name)
+  command.toWritable = () => request
+  return client.sendCommand(command) as Promise<unknown>
 }
 
 /** Where a name has several addresses, Node says nothing but the code. */

@@ -86,6 +86,13 @@ export interface LoadStart {
   readonly complete: LoadMark | null
   /** Other loads that may have written beyond the mark: they are under way, or broke off. In order. */
   readonly unfinished: readonly StartedLoad[]
+  /** Whether the store knew nothing of the group, and so holds no value of it. */
+  readonly isFirst: boolean
+  /**
+   * Whether only a load of every entity is right: none was ever complete, or the ttl has grown and values that it covers
+   * may have expired under the shorter one (`expiry.ts`).
+   */
+  readonly mustBeWhole: boolean
   /** Names the store's content for as long as nothing of it is lost; `write` and `finishLoad` want it back. */
   readonly life: string
 }
@@ -99,6 +106,7 @@ export interface GroupAsk {
 
 /** A group as it was found: values are as they are stored, for whoever reads thousands of them decodes only what is asked. */
 export interface GroupFound {
+  /** The same object from fetch to fetch, for as long as nothing has changed of what is kept beside the values. */
   readonly card: GroupCard
   /** The schema of a tag. @throws IntegrityError for one that the store does not keep */
   readonly schemaOf: (tag: number) => ValueSchema
@@ -116,6 +124,8 @@ export interface ScannedRow {
 export interface OnlineStore {
   /** What the store is called in marks, reports and messages, such as `lmdb`. */
   readonly name: string
+  /** Whether values go some time after their ttl (`expiry.ts`). */
+  readonly expires?: boolean
   readCard(group: string): Promise<GroupCard | null>
   listGroups(): Promise<string[]>
   /**

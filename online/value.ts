@@ -22,13 +22,13 @@ import { checkInt64, checkRow, type OnlineColumns } from './columns.ts'
 import type { FeatureValue, LoadOrder, OnlineRow, StoredValue, ValueSchema } from './store.ts'
 
 export const orderBytes = 16
-const versionAt = 16
-const flagsAt = 17
-const tagAt = 18
-const timestampAt = 22
-const bodyAt = 30
-const formatVersion = 1
-const tombstoneFlag = 1
+export const versionAt = 16
+export const flagsAt = 17
+export const tagAt = 18
+export const timestampAt = 22
+export const bodyAt = 30
+export const formatVersion = 1
+export const tombstoneFlag = 1
 
 type Features = ValueSchema['features']
 
@@ -153,17 +153,20 @@ export interface ValueHeader {
 
 /** @throws IntegrityError where the bytes are no value, or one of a format that this version does not know. */
 export function decodeHeader(bytes: Buffer): ValueHeader {
-  if (bytes.length < bodyAt || bytes[versionAt] !== formatVersion) {
-    const found = bytes.length < bodyAt ? `${bytes.length} bytes` : `format version ${bytes[versionAt]}`
-    throw new IntegrityError(
-      `online value: ${found}, expected format version ${formatVersion}. Load the group again with this version of Asof.`,
-    )
-  }
+  if (bytes.length < bodyAt || bytes[versionAt] !== formatVersion) throw refuseFormat(bytes)
   const tombstone = ((bytes[flagsAt] ?? 0) & tombstoneFlag) !== 0
   return {
     tag: tombstone ? null : bytes.toString('hex', tagAt, timestampAt),
     eventTimestampMicros: bytes.readBigInt64BE(timestampAt),
   }
+}
+
+/** What bytes are that are no value. */
+export function refuseFormat(bytes: Buffer): IntegrityError {
+  const found = bytes.length < bodyAt ? `${bytes.length} bytes` : `format version ${bytes[versionAt]}`
+  return new IntegrityError(
+    `online value: ${found}, expected format version ${formatVersion}. Load the group again with this version of Asof.`,
+  )
 }
 
 /** Decodes the body of a value that is no tombstone. @throws IntegrityError where it does not fit the schema. */

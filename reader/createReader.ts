@@ -57,26 +57,24 @@ import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
 } from 'fastify'
-import type { EpochMs } from '../model/index.ts'
-import { createJudge, readGroup, type OnlineStore } from '../online/index.ts'
-import { writeAnswer } from './answer.ts'
-import {
-  errorBody,
-  NotFoundError,
-  NotLoadedError,
-  refuseTornRequest,
-  responseOf,
-  type ErrorResponse,
-} from './errors.ts'
+import { InputError, type EpochMs } from '../model/index.ts'
+import type { OnlineStore } from '../online/index.ts'
+import { createAnswers, servicesOf, type Services } from './answers.ts'
+import { coalesced } from './coalesced.ts'
 import { createEdge, type Edge } from './edge.ts'
+import { errorBody, refuseTornRequest, responseOf, type ErrorResponse } from './errors.ts'
+import { feastError } from './feast.ts'
+import { contentTypes, formOf, parseBody, readBodies, type Body } from './forms.ts'
 import { addReady } from './readiness.ts'
-import { readQuestion, type Question } from './question.ts'
 
 export interface ReaderOptions {
   readonly store: OnlineStore
   readonly nowMs: () => EpochMs
   readonly storeName: string
+  /** The feature services that `POST /online` knows; none unless given. */
+  readonly services?: Services
   /** What a set clock has to say for itself; null on the machine's own clock. Asked for every answer: clocks move. */
   readonly clockNote: string | null
   /** Who may ask, how much is taken on; anybody, and the usual bounds, without it. */
@@ -113,30 +111,32 @@ export function createReader(options: ReaderOptions): FastifyInstance {
       request.log.error({ err: error, route: request.routeOptions.url }, 'request failed')
   })
   app.setNotFoundHandler((request, reply) => {
-    const message = `There is no ${request.method} on this path. There is GET /feature-groups/{id}/online?entity_ids=…, GET /health and GET /ready.`
+    const message = `There is no ${request.method} on this path. There is GET /feature-groups/{id}/online?entity_ids=…, POST /online, POST /get-online-features, GET /health and GET /ready.`
     return reply
       .code(404)
-      .type(json)
+      .type(contentTypes.json)
       .send(errorBody({ code: 'unknown_route', message }))
   })
 
+  const answers = createAnswers({ store, nowMs, services: options.services ?? servicesOf([]) })
+  const once = coalesced()
+  readBodies(app)
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
-    const { id } = request.params
-    const questions: Question[] = []
-    const answer = await readGroup(store, id, (columns) => {
-      const question = readQuestion(columns, request.raw.url ?? '')
-      questions.push(question)
-      return question.keys
-    })
-    const question = questions.at(-1)
-    if (answer === null || question === undefined) throw await nothingThere(store, id)
-    const { card, values } = answer
-    if (card.complete === null) throw new NotLoadedError(id)
-    const now = nowMs()
-    const judge = createJudge(card, now, question.features)
-    const loaded = { ...card, complete: card.complete }
-    return reply.type(json).send(writeAnswer(loaded, now, question, values.map(judge)))
+    const address = request.raw.url ?? ''
+    const form = formOf(request)
+    const answer = await once(`${form} ${address}`, () => answers.group(request.params.id, address, form))
+    return reply.type(contentTypes[form]).send(answer)
   })
+  app.post<{ Body: Body }>('/online', async (request, reply) => {
+    const { body } = request
+    const form = formOf(request)
+    const work = async () => answers.vectors(parseBody(body), form)
+    const answer = await (body.text === null ? work() : once(`${form} ${body.text}`, work))
+    return reply.type(contentTypes[form]).send(answer)
+  })
+  app.post<{ Body: Body }>('/get-online-features', { errorHandler: sendFeastError }, async (request, reply) =>
+    reply.type(contentTypes.json).send(await answers.feast(parseBody(request.body))),
+  )
   app.get('/health', () => ({
     status: 'ok',
     store: storeName,
@@ -148,20 +148,16 @@ export function createReader(options: ReaderOptions): FastifyInstance {
   return app
 }
 
-const json = 'application/json; charset=utf-8'
-
 function sendError(reply: FastifyReply, error: unknown): ErrorResponse {
   const response = responseOf(error)
   if (response.retryAfterSeconds !== null) reply.header('retry-after', response.retryAfterSeconds)
-  reply.code(response.status).type(json).send(errorBody(response))
+  reply.code(response.status).type(contentTypes.json).send(errorBody(response))
   return response
 }
 
-/** A store without any group was never loaded, or has lost everything: whether the group exists, it cannot say. */
-async function nothingThere(store: OnlineStore, group: string): Promise<NotFoundError | NotLoadedError> {
-  const groups = await store.listGroups()
-  if (groups.length === 0) return new NotLoadedError(group)
-  return new NotFoundError(
-    `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups.join(', ')}.`,
-  )
+function sendFeastError(error: Error, _request: FastifyRequest, reply: FastifyReply): void {
+  // Whoever may not ask, or sends too slowly, has said nothing to Feast yet.
+  if (!(error instanceof InputError) || ![400, 404].includes(responseOf(error).status)) throw error
+  const { status, body } = feastError(error)
+  void reply.code(status).type(contentTypes.json).send(body)
 }

@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { InputError, UnavailableError } from '../model/index.ts'
+import type { OnlineStore } from '../online/index.ts'
 
 /** There is no such group. */
 export class NotFoundError extends InputError {}
@@ -21,6 +22,22 @@ export class NotLoadedError extends UnavailableError {
       { group },
     )
   }
+}
+
+/**
+ * A store without any group was never loaded, or has lost everything: whether the group exists, it cannot say. Nor is a
+ * group unknown that a service takes or that was there before: it is lost, or being loaded again.
+ */
+export async function nothingThere(
+  store: OnlineStore,
+  group: string,
+  isKnown: boolean,
+): Promise<NotFoundError | NotLoadedError> {
+  const groups = isKnown ? [] : await store.listGroups()
+  if (groups.length === 0 || groups.includes(group)) return new NotLoadedError(group)
+  return new NotFoundError(
+    `There is no feature group ${JSON.stringify(group)} in the online store. There is ${groups.join(', ')}.`,
+  )
 }
 
 /** There was no room for the request: nothing was done for it, and another reader may have room. */

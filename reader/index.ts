@@ -1,5 +1,7 @@
 export { checkListening, checkTokens, createAccess, type Access } from './access.ts'
 export { createReader, type ReaderOptions } from './createReader.ts'
+export { servicesOf, type Services } from './answers.ts'
+export { NotFoundError } from './errors.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { usualBounds, type Bounds, type Gate, type ShedReason } from './shedding.ts'
 export type { ReaderMetrics } from './metrics.ts'

@@ -19,7 +19,8 @@ import { durationMs, parseInstant } from '../model/time.ts'
 import { plainData, type Json } from './canonicalJson.ts'
 
 export type ChangeKind = 'cosmetic' | 'additive' | 'fix' | 'breaking'
-type FieldsOf<Thing> = Thing extends unknown ? Exclude<keyof Thing, 'pick' | 'as'> : never
+/** What is there at run time: `~` stands before what only the compiler sees. */
+type FieldsOf<Thing> = Thing extends unknown ? Exclude<keyof Thing, 'pick' | 'as' | `~${string}`> : never
 type Kinds<Thing, Elsewhere extends string = never> = Readonly<
   Record<Exclude<FieldsOf<Thing>, Elsewhere>, ChangeKind>
 >

@@ -245,7 +245,7 @@ function reachable(host: string): string {
 }
 
 /** The wanted port if it is free, else any. */
-async function freePort(wanted: number | undefined, host = '127.0.0.1'): Promise<number> {
+export async function freePort(wanted?: number, host = '127.0.0.1'): Promise<number> {
   const listen = (port: number) =>
     new Promise<number | null>((resolve) => {
       const server = createServer()

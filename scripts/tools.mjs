@@ -140,8 +140,8 @@ const pyIceberg = {
 const feast = {
   name: 'Feast',
   version: feastVersion,
-  wanted: `feast[duckdb]==${feastVersion}`,
-  imports: 'feast, duckdb, ibis, pandas',
+  wanted: `feast[duckdb,redis]==${feastVersion}`,
+  imports: 'feast, duckdb, ibis, pandas, redis',
   variable: 'ASOF_FEAST_PYTHON',
 }
 
@@ -190,16 +190,7 @@ export async function ensureChromium(say) {
   if (findChromium() !== null) return
   const cure =
     'Install Chromium (Debian: apt-get install chromium) or set ASOF_CHROMIUM to a browser that is there.'
-  if (findOnPath('apt-get') === null || process.getuid?.() !== 0)
-    throw new Error(`There is no Chromium here. ${cure}`)
-  say('Installing Chromium from the Debian packages, once.')
-  for (const args of [
-    ['update', '-qq'],
-    ['install', '-y', '-qq', 'chromium'],
-  ]) {
-    const { code, output } = await run('apt-get', args, { DEBIAN_FRONTEND: 'noninteractive' })
-    if (code !== 0) throw new Error(`apt-get ${args[0]} failed: ${output.trim().slice(-400)} ${cure}`)
-  }
+  await installFromDebian({ name: 'Chromium', debian: 'chromium', cure }, say)
 }
 
 /**
@@ -217,18 +208,58 @@ export async function ensureRedis(say) {
   if (findRedis() !== null) return
   const cure =
     'Install Redis (Debian: apt-get install redis-server) or set ASOF_REDIS_SERVER to a redis-server that is there.'
+  // The package would start a server of its own on the default port; the tests start theirs.
+  const environment = { RUNLEVEL: '1' }
+  await installFromDebian({ name: 'redis-server', debian: 'redis-server', cure, environment }, say)
+  await run('service', ['redis-server', 'stop'], {})
+}
+
+/**
+ * The load generator of the bench: `ASOF_WRK`, or on the PATH.
+ * @returns {string | null}
+ */
+export function findWrk() {
+  const named = process.env.ASOF_WRK
+  if (named) return isExecutable(named) ? named : null
+  return findOnPath('wrk')
+}
+
+/**
+ * @param {(sentence: string) => void} say
+ * @returns {Promise<string>} its path
+ */
+export async function ensureWrk(say) {
+  const cure = 'Install wrk (Debian: apt-get install wrk) or set ASOF_WRK to a wrk that is there.'
+  if (findWrk() === null) await installFromDebian({ name: 'wrk', debian: 'wrk', cure }, say)
+  const found = findWrk()
+  if (found === null) throw new Error(`There is no wrk here. ${cure}`)
+  return found
+}
+
+/**
+ * A program that Debian packages.
+ * @typedef {object} DebianPackage
+ * @property {string} name
+ * @property {string} debian what the package is called
+ * @property {string} cure what to do where it cannot be installed from here
+ * @property {Record<string, string>} [environment] of the installation
+ */
+
+/**
+ * @param {DebianPackage} which
+ * @param {(sentence: string) => void} say
+ */
+async function installFromDebian({ name, debian, cure, environment = {} }, say) {
   if (findOnPath('apt-get') === null || process.getuid?.() !== 0)
-    throw new Error(`There is no redis-server here. ${cure}`)
-  say('Installing Redis from the Debian packages, once.')
+    throw new Error(`There is no ${name} here. ${cure}`)
+  say(`Installing ${name} from the Debian packages, once.`)
   for (const args of [
     ['update', '-qq'],
-    ['install', '-y', '-qq', 'redis-server'],
+    ['install', '-y', '-qq', debian],
   ]) {
-    // The package would start a server of its own on the default port; the tests start theirs.
-    const { code, output } = await run('apt-get', args, { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' })
+    const { code, output } = await run('apt-get', args, { DEBIAN_FRONTEND: 'noninteractive', ...environment })
     if (code !== 0) throw new Error(`apt-get ${args[0]} failed: ${output.trim().slice(-400)} ${cure}`)
   }
-  await run('service', ['redis-server', 'stop'], {})
 }
 
 /**

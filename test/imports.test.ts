@@ -58,9 +58,9 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   client: {
     rooms: ['model', 'workflows', 'registry/canonicalJson.ts'],
-    packages: ['node', '@temporalio/client', '@temporalio/common'],
+    packages: ['node', '@temporalio/client', '@temporalio/common', 'msgpackr'],
     reason:
-      'applications import the client: it brings Temporal and the words along, and no store, worker or engine',
+      'applications import the client: it brings Temporal, MessagePack and the words along, and no store, worker or engine',
   },
   worker: { rooms: anything.filter((room) => room !== 'worker'), reason: 'nobody imports the command line' },
   scripts: { rooms: anything, reason: 'the command line imports anything but tests and measurements' },

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { InputError, parseInstant } from '../model/index.ts'
 import { parseOnlineStores, type OnlineStoreConfig } from './onlineConfig.ts'
+import { checkReaderCache, parseReaderCache, type ReaderCacheConfig } from './readerCacheConfig.ts'
 import { readerConfigOf, readerVariables, type ReaderConfig } from './readerConfig.ts'
 
 const text = z.string().min(1)
@@ -26,6 +27,7 @@ const schema = z.object({
     .regex(/^\d+(MB|GB)$/, 'not a size such as 512MB or 4GB')
     .default(defaultMemoryLimit),
   ASOF_THREADS: wholeNumber.default(cpus().length),
+  ASOF_READER_CACHE: text.default('off').transform(parseReaderCache),
   ASOF_ONLINE: text.default('lmdb').transform(parseOnlineStores),
   TEMPORAL_ADDRESS: text.optional(),
   TEMPORAL_NAMESPACE: text.default('default'),
@@ -45,6 +47,8 @@ export interface Config {
   readonly duckdbMemoryLimit: string
   readonly duckdbThreads: number
   readonly reader: ReaderConfig
+  /** What the reader keeps in memory of its online store; null for nothing. */
+  readonly readerCache: ReaderCacheConfig | null
   /** All are loaded; the reader serves from the first. */
   readonly onlineStores: readonly OnlineStoreConfig[]
   /** Null where the embedded development server is used. */
@@ -72,6 +76,7 @@ export function readConfig(
     )
   }
   const values = result.data
+  checkReaderCache(values.ASOF_READER_CACHE, values.ASOF_ONLINE[0])
   return {
     home: resolve(folder, values.ASOF_HOME),
     features: resolve(folder, values.ASOF_FEATURES),
@@ -80,6 +85,7 @@ export function readConfig(
     duckdbMemoryLimit: values.ASOF_MEMORY_LIMIT,
     duckdbThreads: values.ASOF_THREADS,
     reader: readerConfigOf(values, folder),
+    readerCache: values.ASOF_READER_CACHE,
     onlineStores: values.ASOF_ONLINE,
     temporalAddress: values.TEMPORAL_ADDRESS ?? null,
     temporalNamespace: values.TEMPORAL_NAMESPACE,

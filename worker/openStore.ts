@@ -46,7 +46,9 @@ export async function openStore(config: Config): Promise<Store> {
     tempDirectory: join(config.home, 'spill'),
   }
   const duckdb = await openDuckDb(duckdbOptions)
-  const onlineStores = config.onlineStores.map((one) => openOnlineStore(config, one))
+  const onlineStores = config.onlineStores.map((one) =>
+    openOnlineStore(config, one, { now: () => clock.lastKnownNow() }),
+  )
   return {
     definitions,
     registry,
@@ -73,9 +75,10 @@ export async function openStore(config: Config): Promise<Store> {
 export function openOnlineStore(
   config: Config,
   { name, url }: OnlineStoreConfig,
-  readOnly = false,
+  { readOnly = false, now }: { readonly readOnly?: boolean; readonly now?: () => number } = {},
 ): OnlineStore {
-  if (url !== null) return openRedis({ url, name, store: config.store })
+  if (url !== null)
+    return openRedis({ url, name, store: config.store, ...(now === undefined ? {} : { now }) })
   if (readOnly) mkdirSync(onlinePath(config), { recursive: true })
   return openLmdb({ path: onlinePath(config), store: config.store, readOnly })
 }

@@ -4,10 +4,13 @@ import type { FastifyInstance } from 'fastify'
 import { openSqlite } from '../iceberg/index.ts'
 import { InputError } from '../model/index.ts'
 import { createAccess, createEdge, createReader } from '../reader/index.ts'
-import { openRegistry, type RegistryTables } from '../registry/index.ts'
+import { openRegistry, type RegisteredService, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
-import { databasePath, openOnlineStore } from './openStore.ts'
+import { loadDefinitions } from './definitions.ts'
+import { openReaderStore } from './openReaderStore.ts'
+import { databasePath } from './openStore.ts'
 import { readAccess } from './readerConfig.ts'
+import { servedServices } from './servedServices.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
 
 /**
@@ -28,10 +31,14 @@ export async function runReader(config: Config): Promise<void> {
   // Only a clock that can be moved is worth a connection; requests never touch it.
   if (!isClockSet) await registry.close()
   const stopFollowing = followClock(clock, say)
-  const store = openOnlineStore(config, serving, true)
+  const store = await openReaderStore(config, serving, say)
   const edge = createEdge({ access: createAccess(tokens), bounds, server: { tls, maxConnections } })
   const reader = createReader({
     store,
+    services: servedServices(
+      () => loadDefinitions(config.features),
+      () => registeredServices(config),
+    ),
     nowMs: () => clock.lastKnownNow(),
     storeName: config.store,
     get clockNote() {
@@ -74,6 +81,16 @@ async function listen(reader: FastifyInstance, host: string, port: number): Prom
     throw new InputError(
       `The reader cannot listen on port ${port} of ${host} (${code}). Set ASOF_READER_HOST to an address of this machine and ASOF_READER_PORT to a port that is free.`,
     )
+  }
+}
+
+/** The registry is opened for as long as it takes to ask. */
+async function registeredServices(config: Config): Promise<readonly RegisteredService[]> {
+  const registry = await openRegistry(await openSqlite<RegistryTables>(databasePath(config)))
+  try {
+    return await registry.services()
+  } finally {
+    await registry.close()
   }
 }
 

@@ -1,14 +1,17 @@
 /** Makes a store's worker: workflows, activities and the connection that they share. */
 import { fileURLToPath } from 'node:url'
+import { Client } from '@temporalio/client'
 import { loadClientConnectConfig } from '@temporalio/envconfig'
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { createActivities, type ActivityDeps } from '../activities/index.ts'
-import type { Activities } from '../workflows/contract.ts'
+import type { Activities, MaterializedGroup, MaterializeInput } from '../workflows/contract.ts'
 import type { Config } from './config.ts'
 import { openStore } from './openStore.ts'
 import { openWorkflows } from './openWorkflows.ts'
-import { guardedWorker } from './payloadGuard.ts'
+import { materializeWorkflowId } from '../workflows/names.ts'
+import { clientDataConverter, guardedWorker } from './payloadGuard.ts'
 import { followClock } from './storeClock.ts'
+import { keepLooking, watchOnline } from './watchOnline.ts'
 
 export interface WorkerParts {
   /** What activities are made with; the store and the connection as they are, unless given. */
@@ -43,10 +46,26 @@ export async function runWorker(config: Config, parts: WorkerParts = {}): Promis
     ...(parts.options?.workflowBundle === undefined ? workflows : {}),
     ...parts.options,
   })
+  const { workflow } = new Client({
+    connection,
+    namespace: config.temporalNamespace,
+    dataConverter: clientDataConverter,
+  })
+  const load = async (group: string): Promise<void> => {
+    await workflow.start<(input: MaterializeInput) => Promise<MaterializedGroup>>('materialize', {
+      ...{ taskQueue: config.taskQueue, workflowId: materializeWorkflowId(group), args: [{ group }] },
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    })
+  }
+  const stopLooking = keepLooking(
+    watchOnline(store, load),
+    (sentence) => void Runtime.instance().logger.warn(sentence),
+  )
   try {
     process.send?.('ready')
     await worker.run()
   } finally {
+    stopLooking()
     await stopFollowing()
     await store.close()
     await connection.close()

@@ -89,7 +89,7 @@ async function checkOnlineStores(config: Config): Promise<Finding[]> {
         return { what, ok: true, found: 'none yet; the first load makes it' }
       }
       try {
-        const store = openOnlineStore(config, one, true)
+        const store = openOnlineStore(config, one, { readOnly: true })
         const groups = await store.listGroups().finally(() => store.close())
         return { what, ok: true, found: `${groups.length} groups loaded` }
       } catch (error) {

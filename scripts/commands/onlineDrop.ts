@@ -38,7 +38,9 @@ export async function onlineDrop(
     ),
   )
   if (isServed) {
-    say(`Readers answer 503 for ${group} until it is loaded. Next: ${bold(`asof materialize ${group}`)}`)
+    say(
+      `Readers answer 503 for ${group} until it is loaded, which a running worker does by itself in a quarter of a minute. Or at once: ${bold(`asof materialize ${group}`)}`,
+    )
   }
 }
 

@@ -20,13 +20,14 @@ import { askReader } from '../askReader.ts'
 import { describeStack } from '../commands/dev.ts'
 import { planText } from '../commands/plan.ts'
 import { violationTable } from '../commands/showRun.ts'
-import { bold, dim, say } from '../output.ts'
+import { bold, dim, say, table } from '../output.ts'
 import { readStack, startStack, stopStack, type StackFile } from '../stack.ts'
 import { connectClient, startBackfill, startFormLink, workflowLink } from '../temporal.ts'
 import { compareServed, servedFingerprint, tableFingerprint, type Ask } from './evidence.ts'
 import { flightsFolder, layOutFlights, restoreDay, ruinDay } from './flights.ts'
 import { Story } from './story.ts'
 import { labelCount, trainingEvidence, trainingRequest } from './training.ts'
+import { askedFlight, askVector } from './vector.ts'
 
 const demoClock = '2001-07-01T01:00:00Z'
 const firstWholeWeek = '2001-01-08'
@@ -123,6 +124,7 @@ async function tellAll(scene: Scene): Promise<void> {
   if (routes !== undefined) {
     await story.tell('A training set: will this flight leave late?', () => trainOnFlights(scene, routes))
   }
+  await story.tell("One flight's vector, as a model asks for it", () => serveVector(scene))
   await story.tell('Every served value against its newest published row', async () => {
     for (const group of groups) {
       const found = await compareServed(store, group, askOf(scene))
@@ -207,6 +209,25 @@ async function refuseBadBatch(scene: Scene, group: FeatureGroup): Promise<void> 
   )
 }
 
+/** Two airports of one group, and what a function makes of both: the very function that training runs. */
+async function serveVector({ story, stack }: Scene): Promise<void> {
+  const { names, values, statuses } = await askVector(stack.reader.url)
+  say(
+    indented(
+      table(
+        ['feature', 'value', 'status'],
+        names.map((name, at) => [name, String(values[at]), statuses[at] ?? '']),
+      ),
+    ),
+  )
+  const value = (name: string) => Number(values[names.indexOf(name)])
+  story.claim(
+    statuses.every((status) => status === 'PRESENT') &&
+      value('delay_difference_24h') === value('arrival__mean_delay_24h') - value('mean_delay_24h'),
+    `${askedFlight.service} answers for a flight from ATL to ORD in one call: ${names.length} features, three of them computed as it was asked`,
+  )
+}
+
 /** The labels are half a million flights; a leaky join beside it shows what the set must not show. */
 async function trainOnFlights(scene: Scene, routes: FeatureGroup): Promise<void> {
   const { story, config, store, stack, client } = scene
@@ -248,6 +269,9 @@ function tellNext(config: Config, stack: StackFile, running: boolean): void {
   if (!running) say('  npm run asof -- dev     (starts the stack again, on the same ports)')
   say(`  curl '${stack.reader.url}/feature-groups/airport_delays_v1/online?entity_ids=ATL,JFK'`)
   say(`  curl '${stack.reader.url}/feature-groups/route_punctuality_v1/online?entity_ids=ATL%7CJFK'`)
+  say(
+    `  curl '${stack.reader.url}/online' -H 'content-type: application/json' -d '${JSON.stringify(askedFlight)}'`,
+  )
   const form = startFormLink(config, stack, 'backfill')
   if (form !== null) say(`  ${form}`)
   say('  npm run asof -- status')

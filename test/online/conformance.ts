@@ -489,6 +489,18 @@ function loadRules({ store, another, newGroup }: Suite): void {
     expect((await start(group, order(7)))?.unfinished).toEqual([loadOf(order(6))])
   })
 
+  test('the first load of a group is told that nothing is there; no other load is, unless the group was dropped', async () => {
+    const group = newGroup()
+    expect((await start(group, order(1)))?.isFirst).toBe(true)
+    expect((await start(group, order(1)))?.isFirst).toBe(false)
+    expect((await start(group, order(2)))?.isFirst).toBe(false)
+    await store().drop(group)
+    expect((await start(group, order(3)))?.isFirst).toBe(true)
+    const written = newGroup()
+    await store().write(cardOf(written), order(1), [])
+    expect((await start(written, order(1)))?.isFirst).toBe(false)
+  })
+
   test('a load is not wanted once one of a greater order has started or finished', async () => {
     const group = newGroup()
     const fifth = await start(group, order(5))

@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { InputError } from '../../model/index.ts'
 import { formatMicros, scalarJson, valueJson } from '../../online/json.ts'
-import { createJudge, groupAge } from '../../online/read.ts'
+import { groupAge, readingsOf, type EntityReading } from '../../online/read.ts'
 import type { GroupCard, StoredValue } from '../../online/store.ts'
-import { valueSchema } from '../../online/value.ts'
+import { encodeOrder, encodeValue, valueSchema } from '../../online/value.ts'
 
 const hour = 36e5
 const now = Date.parse('2001-07-01T01:00:00Z')
@@ -27,6 +27,19 @@ const stored = (eventTimestampMicros: bigint): StoredValue => ({
   schema,
   values: [0n, null],
 })
+const orderBytes = encodeOrder({ incarnation: 1n, sequenceNumber: 1n })
+
+/** One reading of a value as it is stored. */
+function createJudge(of: GroupCard, nowMs: number, names?: string[]) {
+  return (value: StoredValue | null): EntityReading => {
+    const bytes = value === null ? null : encodeValue(value.schema, orderBytes, { keys: [], ...value })
+    const found = { card: of, schemaOf: () => schema, values: [bytes] }
+    const [reading] = readingsOf(found, nowMs, names)
+    if (reading === undefined) throw new Error('There is no reading.')
+    return reading
+  }
+}
+
 const statuses = (value: StoredValue | null, of = card, names?: string[]) =>
   createJudge(of, now, names)(value).features.map(({ value: one, status }) => [one, status])
 
@@ -63,8 +76,8 @@ test('features come in the asked order; an unknown one is named with those that 
     'departures',
   ])
   expect(statuses(fresh, card, ['departures'])).toEqual([[0n, 'PRESENT']])
-  expect(() => createJudge(card, now, ['delay'])).toThrow(InputError)
-  expect(() => createJudge(card, now, ['delay'])).toThrow(
+  expect(() => createJudge(card, now, ['delay'])(null)).toThrow(InputError)
+  expect(() => createJudge(card, now, ['delay'])(null)).toThrow(
     /airport_delays_v1 has no feature "delay". It has departures, mean/,
   )
 })

@@ -4,6 +4,7 @@ import { InputError, UnavailableError } from '../../model/index.ts'
 import { openRedis } from '../../online/redis.ts'
 import { readGroup } from '../../online/readGroup.ts'
 import type { OnlineStore } from '../../online/store.ts'
+import { valueSchema } from '../../online/value.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
 
@@ -43,14 +44,21 @@ describe('redis', () => {
     const other = openRedis({ url: server.url, store: 'testa' })
     await store.write(cardOf(group), order(1), [rowOf('ATL', 1)])
     await other.write(cardOf('b_v1'), order(1), [rowOf('ATL', 2)])
+    await store.finishLoad(group, markOf(order(1), 978_307_200_000))
+    expect(await server.look((client) => client.get('test:a_v1:last_updated'))).toBe(
+      '2001-01-01T00:00:00.000Z',
+    )
     expect([await store.listGroups(), await other.listGroups()]).toEqual([['a_v1'], ['b_v1']])
     expect(await readGroup(other, group, () => [['ATL']])).toBe(null)
     const keys = await server.look((client) => client.keys('*'))
     expect(keys.sort()).toEqual([
       'test',
+      'test::a_v1',
       'test:a_v1',
       'test:a_v1:ATL',
+      'test:a_v1:last_updated',
       'testa',
+      'testa::b_v1',
       'testa:b_v1',
       'testa:b_v1:ATL',
     ])
@@ -108,6 +116,183 @@ describe('redis', () => {
       expect(openIt).not.toThrow(/secret/)
     },
   )
+})
+
+describe('records of groups', () => {
+  const features = Array.from({ length: 200 }, (_, at) => ({ name: `feature${at}`, type: 'int64' as const }))
+  const wide = cardOf(group, { schema: valueSchema(features) })
+  const row = {
+    keys: ['a'],
+    eventTimestampMicros: 1n,
+    values: features.map(() => 1n),
+  }
+  const open = async () => {
+    const server = await newServer()
+    const [writer, reader] = [1, 2].map(() => openRedis({ url: server.url, store: 'test' })) as [
+      OnlineStore,
+      OnlineStore,
+    ]
+    const close = () => Promise.all([writer.close(), reader.close()])
+    return { server, writer, reader, close }
+  }
+  const sentBy = (server: TestRedis) =>
+    server.look(async (client) =>
+      Number(/total_net_output_bytes:(\d+)/.exec(await client.info('stats'))?.[1]),
+    )
+
+  test('travel once, not with every read, and again once they have changed', async () => {
+    const { server, writer, reader, close } = await open()
+    await writer.write(wide, order(1), [row])
+    const read = () => reader.fetch([{ group, keys: () => ['a', 'b'] }])
+    expect((await read())[0]?.card.complete).toBe(null)
+    const before = await sentBy(server)
+    for (let turn = 0; turn < 20; turn++) await read()
+    // The value is 1,833 bytes, and the record more than 6,000.
+    expect((await sentBy(server)) - before).toBeLessThan(20 * 3_000)
+    await writer.finishLoad(group, markOf(order(1)))
+    expect((await read())[0]?.card.complete).toEqual(markOf(order(1)))
+    await close()
+  })
+
+  test('of before there were versions are read with every read, until a load puts one', async () => {
+    const { server, writer, reader, close } = await open()
+    await writer.write(wide, order(1), [row])
+    const forget = () => server.look((client) => client.del(`test::${group}`))
+    const complete = async () => (await reader.fetch([{ group, keys: () => ['a'] }]))[0]?.card.complete
+    await forget()
+    expect([await complete(), await complete()]).toEqual([null, null])
+    await writer.finishLoad(group, markOf(order(1)))
+    await forget()
+    expect([await complete(), await complete()]).toEqual([markOf(order(1)), markOf(order(1))])
+    await writer.finishLoad(group, markOf(order(2)))
+    expect([await complete(), await complete()]).toEqual([markOf(order(2)), markOf(order(2))])
+    await close()
+  })
+
+  test('of several groups are found in one call, those that are not there as null', async () => {
+    const { writer, reader, close } = await open()
+    await writer.write(wide, order(1), [row])
+    await writer.write(cardOf('b_v1'), order(1), [rowOf('x', 7), rowOf('y', null)])
+    const keys = () => ['x', 'a', 'y']
+    const ask = () =>
+      reader.fetch(['b_v1', 'c_v1', group, 'b_v1', 'a:b'].map((name) => ({ group: name, keys })))
+    for (let turn = 0; turn < 2; turn++) {
+      const found = await ask()
+      expect(found.map((one) => one?.values.map((bytes) => bytes?.length ?? null) ?? null)).toEqual([
+        [40, null, 30],
+        null,
+        [null, expect.any(Number), null],
+        [40, null, 30],
+        null,
+      ])
+    }
+    expect(await writer.drop('b_v1')).toBe(2)
+    expect((await ask()).map((one) => one?.card.group ?? null)).toEqual([null, null, group, null, null])
+    await close()
+  })
+})
+
+describe('expiry', () => {
+  const day = 864e5
+  const now = Date.UTC(2001, 6, 1)
+  const at = (key: string, daysAgo: number) => ({
+    ...rowOf(key, 1),
+    eventTimestampMicros: BigInt(now - daysAgo * day) * 1000n,
+  })
+  const days = (ms: number) => (ms < 0 ? null : Math.round(ms / 36e5) / 24)
+  const setUp = async () => {
+    const server = await newServer()
+    const store = openRedis({ url: server.url, store: 'test', now: () => now })
+    const left = (key: string) =>
+      server.look(async (client) => days(await client.pttl(`test:${group}:${key}`)))
+    const load = async (n: number, ttlMs: number | null, keys: Parameters<OnlineStore['write']>[2]) => {
+      const card = cardOf(group, { ttlMs })
+      const started = await store.startLoad(card, loadOf(n))
+      await store.write(card, order(n), keys, started?.life)
+      return {
+        mustBeWhole: started?.mustBeWhole,
+        end: () => store.finishLoad(group, markOf(order(n)), started?.life),
+      }
+    }
+    return { server, store, left, load }
+  }
+
+  test('comes from the event timestamp on the clock of the store, well after the ttl, and a day from now at least', async () => {
+    const { store, left, load } = await setUp()
+    await load(1, 7 * day, [
+      at('new', 0),
+      at('old', 10),
+      at('outdated', 400),
+      at('later', -3),
+      rowOf('gone', null),
+    ])
+    const found = Object.fromEntries(
+      await Promise.all(
+        ['new', 'old', 'outdated', 'later', 'gone'].map(async (key) => [key, await left(key)]),
+      ),
+    ) as unknown
+    expect(found).toEqual({ new: 14, old: 4, outdated: 1, later: 17, gone: 30 })
+    await store.close()
+  })
+
+  test('a ttl of hours keeps a day more, a ttl of months keeps its tombstones as long as its values', async () => {
+    const { store, left, load } = await setUp()
+    await load(1, day / 24, [at('new', 0)])
+    expect(await left('new')).toBe(25 / 24)
+    await load(2, 90 * day, [at('new', 0), rowOf('gone', null)])
+    expect([await left('new'), await left('gone')]).toEqual([180, 180])
+    await store.close()
+  })
+
+  test('a value that is written anew without a ttl stays for ever, and one that is there already is kept anew', async () => {
+    const { store, left, load } = await setUp()
+    await load(1, 7 * day, [at('a', 0), at('b', 0)])
+    await load(2, null, [at('a', 0)])
+    expect([await left('a'), await left('b')]).toEqual([null, 14])
+    await load(2, 30 * day, [at('a', 0), at('b', 0)])
+    expect([await left('a'), await left('b')]).toEqual([60, 60])
+    await load(2, null, [at('a', 0), at('b', 0)])
+    expect([await left('a'), await left('b')]).toEqual([null, null])
+    await store.close()
+  })
+
+  test('a load after the ttl has grown must be whole, until one that was told so has ended', async () => {
+    const { store, load } = await setUp()
+    const first = await load(1, 7 * day, [at('a', 0)])
+    expect(first.mustBeWhole).toBe(true)
+    await first.end()
+    const same = await load(2, 7 * day, [])
+    expect(same.mustBeWhole).toBe(false)
+    await same.end()
+    const shorter = await load(3, 2 * day, [])
+    expect(shorter.mustBeWhole).toBe(false)
+    await shorter.end()
+    // Breaks off, and so does the next one.
+    expect((await load(4, 7 * day, [])).mustBeWhole).toBe(true)
+    expect((await load(4, 7 * day, [])).mustBeWhole).toBe(true)
+    const whole = await load(5, 7 * day, [])
+    expect(whole.mustBeWhole).toBe(true)
+    await whole.end()
+    expect((await load(6, 7 * day, [])).mustBeWhole).toBe(false)
+    expect((await load(7, null, [])).mustBeWhole).toBe(true)
+    await store.close()
+  })
+
+  test('an entity called last_updated is one, and what is called so in Redis is none', async () => {
+    const { server, store, load } = await setUp()
+    const { end } = await load(1, 7 * day, [rowOf('last_updated', 5), rowOf('other', 6)])
+    await end()
+    expect((await readValues(store, group, [['last_updated']]))[0]?.values).toEqual([5n])
+    const scanned = []
+    for await (const { keys } of store.scan(group)) scanned.push(keys[0])
+    expect(scanned.sort()).toEqual(['last_updated', 'other'])
+    expect(await server.look((client) => client.get(`test:${group}:last_updated`))).toBe(
+      '1970-01-01T00:00:01.000Z',
+    )
+    expect(await store.drop(group)).toBe(2)
+    expect(await server.look((client) => client.dbsize())).toBe(1)
+    await store.close()
+  })
 })
 
 /** After a restart the client is back within its longest pause. */

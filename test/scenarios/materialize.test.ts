@@ -6,8 +6,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { applyRegistration, createActivities, planRegistration } from '../../activities/index.ts'
 import { query } from '../../offline/index.ts'
 import type { OnlineStore } from '../../online/index.ts'
-import { readConfig } from '../../worker/config.ts'
+import { readConfig, type Config } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
+import { watchOnline } from '../../worker/watchOnline.ts'
 import { readValues } from '../online/conformance.ts'
 import { writeOrders } from '../support/orders.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
@@ -18,6 +19,8 @@ const orders = join(folder, 'orders')
 let store: Store
 let online: OnlineStore
 let runs = 0
+let config: Config
+const closers: (() => Promise<void>)[] = []
 
 beforeAll(async () => {
   await writeOrders(orders, ['2024-01-01', '2024-01-02'])
@@ -28,14 +31,18 @@ beforeAll(async () => {
     ASOF_MEMORY_LIMIT: '500MB',
     ORDERS_PATH: orders,
   }
-  store = await openStore(readConfig(environment, folder))
+  config = readConfig(environment, folder)
+  store = await openStore(config)
   const [first] = store.onlineStores
   if (first === undefined) throw new Error('a store without an online store')
   online = first
   await applyRegistration(store, await planRegistration(store))
 })
 
-afterAll(() => store?.close())
+afterAll(async () => {
+  for (const close of closers) await close()
+  await store?.close()
+})
 
 async function publish(from: string, to: string, rewrite = false): Promise<void> {
   const steps = createActivities(store)
@@ -126,3 +133,37 @@ test('an entity whose last row is taken back leaves a tombstone on the way of th
   expect(await served()).toEqual(await newest('*'))
   expect(await served()).toHaveLength(3)
 })
+
+test('a store that has lost the group is loaded again, once it was missing twice, and left alone when it is whole', async () => {
+  await materialize(true)
+  const before = await served()
+  expect(before.length).toBeGreaterThan(0)
+  const look = watchOnline(store, () => materialize())
+  expect([await look(), await look()]).toEqual([[], []])
+  await online.drop(group)
+  expect(await look()).toEqual([])
+  expect(await online.readCard(group)).toBe(null)
+  expect(await look()).toEqual([group])
+  expect(await served()).toEqual(before)
+  expect([await look(), await look()]).toEqual([[], []])
+})
+
+test('nothing is loaded that is not published, or not served', async () => {
+  const started: string[] = []
+  const start = (id: string) => Promise.resolve(started.push(id))
+  const looks = [
+    watchOnline({ ...store, registry: await emptyRegistry() }, start),
+    watchOnline({ ...store, definitions: { groups: new Map() } }, start),
+  ]
+  await online.drop(group)
+  for (const look of looks) for (let n = 0; n < 3; n++) await look()
+  expect(started).toEqual([])
+})
+
+/** The same group, registered, in a store of its own that has published nothing. */
+async function emptyRegistry(): Promise<Store['registry']> {
+  const other = await openStore({ ...config, home: join(folder, 'other') })
+  await applyRegistration(other, await planRegistration(other))
+  closers.push(() => other.close())
+  return other.registry
+}

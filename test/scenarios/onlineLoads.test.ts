@@ -89,6 +89,32 @@ async function untilAnswers(to: OnlineStore): Promise<void> {
   }
 }
 
+test('what has expired comes back when the ttl grows, and is not called lost before', async () => {
+  await publish(1, first, 9)
+  const { bound } = await groupOf(store, group)
+  const withTtl = (ttl: `${number}h`) => ({ ...bound, group: { ...bound.group, ttl } })
+  const one = online('redis')
+  await load(one, { bound: withTtl('1h') })
+  const all = await published(store)
+  expect(await stored(one)).toEqual(all)
+  // As Redis does a day later.
+  await redis.look(async (client) => {
+    const keys = await client.keys(`${store.store}:${group}:*`)
+    const expiring = []
+    for (const key of keys) if ((await client.pttl(key)) > 0) expiring.push(key)
+    expect(expiring.length).toBe(all.length)
+    await client.unlink(...expiring)
+  })
+  const verdicts = async () => (await verifyOnline(store, group)).find(({ store: name }) => name === 'redis')
+  expect(await verdicts()).toMatchObject({ missing: 0, entities: all.length })
+  await load(one, { bound: withTtl('1h') })
+  expect(await stored(one)).toEqual([])
+  await load(one, { bound: withTtl('720h') })
+  expect(await stored(one)).toEqual(all)
+  await redis.look((client) => client.flushdb())
+  expect((await verdicts())?.missing).toBe(all.length)
+})
+
 describe.each(['lmdb', 'redis'])('%s', (name) => {
   test('what a load wrote before it broke off goes when its rows do', async () => {
     await publish(1, first, 4)
@@ -308,7 +334,9 @@ describe('asof online verify', () => {
     const cure = /asof online drop (\S+) --store redis/.exec(found.stderr)?.[1] ?? ''
     const dropped = asof('online', 'drop', cure, '--store', 'redis', '-o', 'json')
     expect(JSON.parse(dropped.stdout)).toEqual({ group, dropped: [{ store: 'redis', entities }] })
-    expect(dropped.stderr).toMatch(/answer 503 .* until it is loaded. Next: asof materialize shop_orders_v1/)
+    expect(dropped.stderr).toMatch(
+      /answer 503 .* until it is loaded, which a running worker does .* at once: asof materialize shop_orders_v1/,
+    )
     await createActivities(store).materializeGroup({ group })
     expect((await verifyOnline(store, group)).map(isVerified)).toEqual([false, true])
   }, 60_000)

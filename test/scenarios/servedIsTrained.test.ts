@@ -15,7 +15,7 @@ import { applyRegistration, planRegistration } from '../../activities/index.ts'
 import { planScan, readDataFiles } from '../../iceberg/index.ts'
 import { durationMs, intervalEnds } from '../../model/index.ts'
 import { openDuckDb, query, type DuckDb, type Row } from '../../offline/index.ts'
-import { createJudge, readGroup, type OnlineStore, type ValueStatus } from '../../online/index.ts'
+import { fetchGroup, readingsOf, type OnlineStore, type ValueStatus } from '../../online/index.ts'
 import { moveStoreClock } from '../../worker/storeClock.ts'
 import type { BackfillResult } from '../../workflows/backfill.ts'
 import type { FinishedTraining, TrainingInput } from '../../workflows/contract.ts'
@@ -142,12 +142,11 @@ async function readOnline(group: Group): Promise<boolean> {
   const [online] = store.store.onlineStores
   const before = online === undefined ? null : await atRest(online, group)
   if (online === undefined || before === null) return false
-  const answer = await readGroup(online, group, () => shops.map((shop) => [shop]))
+  const answer = await fetchGroup(online, group, () => shops.map((shop) => [shop]))
   const atMs = await store.store.now()
   if (answer === null || (await atRest(online, group)) !== before) return false
-  const judge = createJudge(answer.card, atMs, features[group])
-  for (const [place, value] of answer.values.entries()) {
-    const { features: found, eventTimestampMicros: event } = judge(value)
+  for (const [place, reading] of readingsOf(answer, atMs, features[group]).entries()) {
+    const { features: found, eventTimestampMicros: event } = reading
     const [statuses, values] = [found.map(({ status }) => status), found.map((one) => one.value)]
     readings[group].push({ shop: shops[place] ?? -1n, atMs, statuses, values, event })
   }

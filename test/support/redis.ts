@@ -28,14 +28,25 @@ export interface TestRedis {
 
 const patienceMs = 10_000
 
-export async function startRedis(options: { password?: string } = {}): Promise<TestRedis> {
+export interface TestRedisOptions {
+  readonly password?: string
+  /** Whether it keeps what it is given over a restart; it does unless told otherwise. */
+  readonly isPersistent?: boolean
+  /** Further arguments of `redis-server`. */
+  readonly settings?: readonly string[]
+}
+
+export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const program = findRedis()
   if (program === null)
     throw new Error('There is no redis-server here. `npm test` installs it; run that once.')
   const folder = mkdtempSync(join(tmpdir(), 'asof-redis-'))
   const port = await freePort()
-  const { password } = options
+  const { password, isPersistent = true, settings = [] } = options
   let child: ChildProcess | null = null
+  // A test process that ends in any other way takes its server along.
+  const takeAlong = () => void child?.kill('SIGKILL')
+  process.once('exit', takeAlong)
   const connect = () =>
     new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password })
   const redis: TestRedis = {
@@ -55,8 +66,9 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
         program,
         [
           ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
-          ...['--appendonly', 'yes', '--appendfsync', 'no', '--daemonize', 'no'],
+          ...['--appendonly', isPersistent ? 'yes' : 'no', '--appendfsync', 'no', '--daemonize', 'no'],
           ...(password === undefined ? [] : ['--requirepass', password]),
+          ...settings,
         ],
         { stdio: 'ignore' },
       )
@@ -73,6 +85,7 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
       }
     },
     async end() {
+      process.off('exit', takeAlong)
       await redis.kill()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -83,10 +96,6 @@ export async function startRedis(options: { password?: string } = {}): Promise<T
     await redis.end()
     throw error
   }
-  // A test process that ends in any other way takes its server along.
-  process.once('exit', () => {
-    child?.kill('SIGKILL')
-  })
   return redis
 }
 

@@ -1,8 +1,7 @@
 /** One call of a definition's function: its result is checked, and its errors say where they come from. */
-import type { DuckDBValue } from '@duckdb/node-api'
-import { InputError, type ErrorContext } from '../model/errors.ts'
-import type { FeatureType } from '../model/featureType.ts'
-import { mapValue } from './mapValue.ts'
+import { InputError, type ErrorContext } from './errors.ts'
+import type { FeatureType } from './featureType.ts'
+import { functionValue, type FunctionValue } from './functionValue.ts'
 
 export interface FunctionCall {
   readonly call: () => unknown
@@ -19,7 +18,7 @@ export interface FunctionCall {
  * @throws InputError that says where, for what the function throws, and with the feature and the value for one that is not
  * of its type.
  */
-export function callFunction({ call, features, where, context }: FunctionCall): DuckDBValue[] {
+export function callFunction({ call, features, where, context }: FunctionCall): FunctionValue[] {
   let result: unknown
   try {
     result = call()
@@ -41,7 +40,7 @@ export function callFunction({ call, features, where, context }: FunctionCall): 
     )
   }
   return features.map(({ name, type }) => {
-    const value = mapValue(type, values[name])
+    const value = functionValue(type, values[name])
     if (value !== undefined) return value
     throw new InputError(`${where()} returned ${name} = ${shown(values[name])}, which is no ${type}.`, {
       ...context(),

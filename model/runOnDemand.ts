@@ -1,8 +1,8 @@
 /** One call of the function of on-demand features, over one request and the stored features that it reads. */
-import type { DuckDBValue } from '@duckdb/node-api'
-import { formatInstant } from '../model/time.ts'
-import type { OnDemand, OnDemandInput, OnDemandValue } from '../model/onDemand.ts'
+import { formatInstant } from './time.ts'
+import type { OnDemand, OnDemandInput, OnDemandValue } from './onDemand.ts'
 import { callFunction, shown } from './callFunction.ts'
+import type { FunctionValue } from './functionValue.ts'
 
 /**
  * The values of the features, in the order of the definition; null where the function leaves one out. Defaults are filled
@@ -12,7 +12,7 @@ import { callFunction, shown } from './callFunction.ts'
  * @throws InputError that names the definition, the request and its time for what the function throws, and the feature
  * and the value for one that is not of its type.
  */
-export function runOnDemand(onDemand: OnDemand, input: OnDemandInput): DuckDBValue[] {
+export function runOnDemand(onDemand: OnDemand, input: OnDemandInput): FunctionValue[] {
   const { name } = onDemand
   return callFunction({
     features: Object.entries(onDemand.features).map(([feature, { type }]) => ({ name: feature, type })),

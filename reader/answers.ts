@@ -1,0 +1,117 @@
+/**
+ * The questions that the reader answers, each as one piece of text or bytes: a group's entities, vectors of a service or
+ * a list of features, and Feast's question. Knows the store, the services and the clock, and nothing of HTTP.
+ */
+import type { EpochMs, FeatureService } from '../model/index.ts'
+import { GroupCursor, type OnlineStore } from '../online/index.ts'
+import { readVectorsBody, type AskedVectors } from './body.ts'
+import { nothingThere, NotFoundError, NotLoadedError } from './errors.ts'
+import { feastJson, readFeastBody } from './feast.ts'
+import { groupJson, type GroupAnswer } from './groupJson.ts'
+import { groupPacked } from './groupPacked.ts'
+import { planFeatures, planService, type ReadPlan } from './plan.ts'
+import { readQuestion, type Question } from './question.ts'
+import { readVectors, type Reading } from './vectors.ts'
+import { vectorsJson } from './vectorsJson.ts'
+import { vectorsPacked } from './vectorsPacked.ts'
+
+export type Form = 'json' | 'msgpack'
+
+export interface Answers {
+  /** @param address the path with its query */
+  group(id: string, address: string, form: Form): Promise<string | Buffer>
+  vectors(body: unknown, form: Form): Promise<string | Buffer>
+  feast(body: unknown): Promise<string>
+}
+
+/** The feature services that may be served. */
+export interface Services {
+  /** @throws NotFoundError that says why there is none of this name, or why it may not be served yet */
+  get(name: string): Promise<FeatureService>
+}
+
+export interface AnswersOptions {
+  readonly store: OnlineStore
+  readonly nowMs: () => EpochMs
+  readonly services: Services
+}
+
+/** Plans of lists of features that are kept; there are as many as callers have models. */
+const mostPlans = 1000
+
+export function createAnswers({ store, nowMs, services }: AnswersOptions): Answers {
+  const plans = new Map<string, ReadPlan>()
+  const reading: Reading = { store, nowMs, seen: new Set() }
+  const planOf = async (asked: PlanKey): Promise<ReadPlan> => {
+    const what = asked.service ?? JSON.stringify(asked.features)
+    const id = `${asked.fullNames ? 'full' : 'short'} ${what}`
+    const there = plans.get(id)
+    if (there !== undefined) return there
+    const plan = await makePlan(services, asked)
+    if (plans.size >= mostPlans) plans.clear()
+    plans.set(id, plan)
+    return plan
+  }
+  return {
+    async group(id, address, form) {
+      const answer = await readGroupAnswer(reading, id, address)
+      return form === 'json' ? groupJson(answer) : groupPacked(answer)
+    },
+    async vectors(body, form) {
+      const asked = readVectorsBody(body)
+      const vectors = await readVectors(reading, await planOf(asked), asked.rows)
+      return form === 'json' ? vectorsJson(vectors) : vectorsPacked(vectors)
+    },
+    async feast(body) {
+      const asked = readFeastBody(body)
+      const plan = await planOf(asked)
+      return feastJson(asked, await readVectors(reading, plan, asked.rows, { allowStray: true }))
+    },
+  }
+}
+
+type PlanKey = Pick<AskedVectors, 'service' | 'features' | 'fullNames'>
+
+async function makePlan(services: Services, { service, features, fullNames }: PlanKey): Promise<ReadPlan> {
+  if (service === null) return planFeatures(features, fullNames)
+  return planService(await services.get(service), fullNames)
+}
+
+/** Services that are there for good. */
+export function servicesOf(all: readonly FeatureService[]): Services {
+  const byName = new Map(all.map((service) => [service.name, service]))
+  return {
+    get(name) {
+      const service = byName.get(name)
+      if (service !== undefined) return Promise.resolve(service)
+      const known = [...byName.keys()].sort().join(', ') || 'none'
+      throw new NotFoundError(`There is no feature service ${JSON.stringify(name)}. There is ${known}.`)
+    },
+  }
+}
+
+async function readGroupAnswer(
+  { store, nowMs, seen }: Reading,
+  group: string,
+  address: string,
+): Promise<GroupAnswer> {
+  const questions: Question[] = []
+  const [found = null] = await store.fetch([
+    {
+      group,
+      keys: (columns) => {
+        const question = readQuestion(columns, address)
+        questions.push(question)
+        return question.entityIds
+      },
+    },
+  ])
+  const question = questions.at(-1)
+  if (found === null || question === undefined) throw await nothingThere(store, group, seen.has(group))
+  seen.add(group)
+  const { complete } = found.card
+  if (complete === null) throw new NotLoadedError(group)
+  const now = nowMs()
+  const cursor = new GroupCursor(found, now, question.features)
+  return { card: { ...found.card, complete }, cursor, question, nowMs: now }
+}

@@ -160,7 +160,8 @@ function sendError(reply: FastifyReply, error: unknown): ErrorResponse {
 }
 
 function sendFeastError(error: Error, _request: FastifyRequest, reply: FastifyReply): void {
-  if (!(error instanceof InputError)) throw error
+  // Whoever may not ask, or sends too slowly, has said nothing to Feast yet.
+  if (!(error instanceof InputError) || ![400, 404].includes(responseOf(error).status)) throw error
   const { status, body } = feastError(error)
   void reply.code(status).type(contentTypes.json).send(body)
 }

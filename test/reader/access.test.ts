@@ -67,7 +67,12 @@ describe('tokens', () => {
       const { status } = await get(path)
       expect(status, path).toBe(path.startsWith('/ready') ? 200 : 401)
     }
-    expect((await get('/online', { method: 'POST', body: '{}' })).status).toBe(401)
+    for (const path of ['/online', '/get-online-features', '/nowhere']) {
+      const answer = await get(path, { method: 'POST', body: '{}' })
+      expect([answer.status, answer.error?.code, answer.headers.get('www-authenticate')], path).toEqual([
+        ...[401, 'unauthorized', 'Bearer'],
+      ])
+    }
   })
 
   test('readiness names groups to those alone who show a token', async () => {

@@ -19,7 +19,8 @@
 import { Redis } from 'ioredis'
 import { InputError } from '../model/index.ts'
 import type { Changes, Follower } from './cache.ts'
-import { redisLabel, type RedisOptions } from './redisConnection.ts'
+import { redisLabel } from './redisAddress.ts'
+import type { RedisOptions } from './redisConnection.ts'
 
 export interface RedisTracking extends Changes {
   /**

@@ -86,7 +86,7 @@ export interface LoadStart {
   readonly complete: LoadMark | null
   /** Other loads that may have written beyond the mark: they are under way, or broke off. In order. */
   readonly unfinished: readonly StartedLoad[]
-  /** Whether the store knew nothing of the group, and so holds no value of it. */
+  /** Whether the store is sure to hold no value of the group, because it knew nothing of it. */
   readonly isFirst: boolean
   /**
    * Whether only a load of every entity is right: none was ever complete, or the ttl has grown and values that it covers

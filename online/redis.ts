@@ -17,14 +17,19 @@
  * version travels in its place; only where that is another one than the reader knows, the record is read too. (A script
  * that packs the values into one reply saves a quarter of the client's time and costs Redis six times as much.)
  *
+ * Reads may go to replicas, each answer from one of them: it is of one moment there, which lies a little behind the
+ * primary's, so one who has just loaded may still read what was before. The primary is read instead where a replica does
+ * not answer, does not follow it, or does not know a group; and where the primary is away, what a replica last had is.
+ *
  * Redis may lose its newest writes when it restarts, or everything. The card goes with the values then, so an emptied
  * store is one that was never loaded; and a load notes at its start which server it writes to, and is not marked where
  * another one is there at its end. Redis must not be one that evicts keys.
  */
 import type { OnlineStore, GroupAsk, GroupFound } from './store.ts'
+import { UnavailableError } from '../model/index.ts'
 import { contentLost } from './card.ts'
 import { storageKey } from './key.ts'
-import { isCluster } from './redisAddress.ts'
+import { isCluster, replicatedAddress } from './redisAddress.ts'
 import { openRedisCluster } from './redisCluster.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
 import { otherLife, putWinners, swapRecord } from './redisScripts.ts'
@@ -39,19 +44,64 @@ export function openRedis(options: RedisOptions): OnlineStore {
 
 class OneRedis extends RedisStore {
   private readonly connection: RedisConnection
+  private readonly replicas: readonly RedisConnection[]
+  private turn = 0
 
   constructor(options: RedisOptions) {
-    const connection = new RedisConnection(options)
+    const { primary, replicas } = replicatedAddress(options.url)
+    const connection = new RedisConnection({ ...options, url: primary })
     super(options, connection)
     this.connection = connection
+    this.replicas = replicas.map((url) => new RedisConnection({ ...options, url }))
   }
 
   async fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]> {
+    const replica = this.replicas[this.turn++ % Math.max(1, this.replicas.length)]
+    if (replica === undefined) return this.fetchFrom(asks, (names) => this.connection.mget(names))
+    const { answers, isLinked } = await this.fetchFromReplica(replica, asks)
+    if (answers !== null && isLinked) return answers
+    try {
+      return await this.fetchFrom(asks, (names) => this.connection.mget(names))
+    } catch (error) {
+      // What a replica knows that lost its primary is old, and says so by its mark.
+      if (error instanceof UnavailableError && answers !== null) return answers
+      throw error
+    }
+  }
+
+  /** Null where it does not answer, or does not know one of the groups: an empty replica proves nothing. */
+  private async fetchFromReplica(
+    replica: RedisConnection,
+    asks: readonly GroupAsk[],
+  ): Promise<{ answers: (GroupFound | null)[] | null; isLinked: boolean }> {
+    let isLinked = true
+    try {
+      const answers = await this.fetchFrom(asks, async (names) => {
+        const linked = await replica.mgetLinked(names)
+        isLinked &&= linked.isLinked
+        return linked.found
+      })
+      return { answers: answers.includes(null) ? null : answers, isLinked }
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+      return { answers: null, isLinked: false }
+    }
+  }
+
+  override close(): Promise<void> {
+    for (const replica of this.replicas) replica.close()
+    return super.close()
+  }
+
+  private async fetchFrom(
+    asks: readonly GroupAsk[],
+    mget: (names: readonly string[]) => Promise<readonly (Buffer | null)[]>,
+  ): Promise<(GroupFound | null)[]> {
     const answers: (GroupFound | null)[] = asks.map(() => null)
     let open = this.questionsOf(asks)
     while (open.length > 0) {
       const names = open.map((question) => this.namesOf(question))
-      const found = await this.connection.mget(names.flat())
+      const found = await mget(names.flat())
       let end = 0
       open = open.flatMap((question, index) => {
         const pieces = found.slice(end, (end += names[index]?.length ?? 0))

@@ -119,6 +119,14 @@ export class RedisConnection implements Servers {
     return this.mget(names)
   }
 
+  /** The same from a replica, and whether it follows its primary just now. */
+  async mgetLinked(names: readonly string[]): Promise<{ found: (Buffer | null)[]; isLinked: boolean }> {
+    const asked = this.attempt<readonly unknown[]>('read', (client) => client.role())
+    const [role, found] = await Promise.all([asked, this.mget(names)])
+    // The fourth word of a replica's role; a primary has no such word.
+    return { found, isLinked: role[3] === 'connected' }
+  }
+
   run(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<number> {
     return this.called(script, (client) => client.call('EVALSHA', script.sha, keys.length, ...keys, ...args))
   }

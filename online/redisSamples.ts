@@ -10,7 +10,7 @@
  * has one key, so a cluster takes them as they are. Both expire, on Redis' own clock: a bound on garbage, no more.
  */
 import { checkStorageName } from './key.ts'
-import { isCluster } from './redisAddress.ts'
+import { isCluster, replicatedAddress } from './redisAddress.ts'
 import { RedisClusterConnection } from './redisClusterConnection.ts'
 import { RedisConnection, script, type RedisOptions, type Servers } from './redisConnection.ts'
 import { checkSubject, sampleCapacity, type SampleStore } from './samples.ts'
@@ -41,7 +41,9 @@ export function openRedisSamples(options: RedisOptions): SampleStore {
     return `${subjectsKey}:${subject}`
   }
   const connect = (): Servers =>
-    isCluster(options.url) ? new RedisClusterConnection(options) : new RedisConnection(options)
+    isCluster(options.url)
+      ? new RedisClusterConnection(options)
+      : new RedisConnection({ ...options, url: replicatedAddress(options.url).primary })
   let connection = connect()
   let isClosed = false
   const renew = (failed: Servers) => {

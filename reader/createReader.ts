@@ -67,7 +67,7 @@ import { createEdge, type Edge } from './edge.ts'
 import { errorBody, refuseTornRequest, responseOf, type ErrorResponse } from './errors.ts'
 import { feastError } from './feast.ts'
 import { contentTypes, formOf, parseBody, readBodies, type Body } from './forms.ts'
-import { readiness } from './readiness.ts'
+import { addReady } from './readiness.ts'
 import { noSampler, type Sampler } from './sampler.ts'
 
 export interface ReaderOptions {
@@ -107,7 +107,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     addClock(reply)
     done()
   })
-  edge.addTo(app)
+  edge.addTo(app, store, nowMs)
   app.setErrorHandler((error, request, reply) => {
     const { code } = sendError(reply, error)
     if (code === 'internal' || code === 'store_unavailable')
@@ -122,8 +122,8 @@ export function createReader(options: ReaderOptions): FastifyInstance {
   })
 
   const { services = servicesOf([]), sampler = noSampler } = options
-  const answers = createAnswers({ store, nowMs, services, sampler })
-  const once = coalesced()
+  const answers = createAnswers({ store, nowMs, services, sampler, metrics: edge.metrics })
+  const once = coalesced(() => edge.metrics.coalesced.add(1))
   readBodies(app)
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
     const address = request.raw.url ?? ''
@@ -148,11 +148,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     now: new Date(nowMs()).toISOString(),
     clock: options.clockNote ?? 'machine',
   }))
-  app.get('/ready', async (_request, reply) => {
-    const { ready, body } = await readiness(store, nowMs())
-    if (!ready) reply.code(503).header('retry-after', 5)
-    return body
-  })
+  addReady(app, edge, store, nowMs)
   return app
 }
 

@@ -7,7 +7,11 @@
  * edge.access.replaceTokens(newTokens) // without a restart
  */
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { EpochMs } from '../model/index.ts'
+import type { OnlineStore } from '../online/index.ts'
 import { addAccess, createAccess, type Access } from './access.ts'
+import { drain } from './draining.ts'
+import { createMetrics, type ReaderMetrics } from './metrics.ts'
 import { createGate, type Bounds, type Gate } from './shedding.ts'
 import { createHttpServer, usualServer, type ServerOptions } from './server.ts'
 
@@ -23,25 +27,51 @@ export interface EdgeOptions {
 export interface Edge {
   readonly access: Access
   readonly gate: Gate
+  readonly metrics: ReaderMetrics
   /** What Fastify has to be made with. */
-  readonly fastifyOptions: Required<Pick<FastifyServerOptions, 'serverFactory' | 'bodyLimit'>>
-  /** Adds the edge's hooks; before any route is added. */
-  addTo(app: FastifyInstance): void
+  readonly fastifyOptions: Required<
+    Pick<FastifyServerOptions, 'serverFactory' | 'bodyLimit' | 'return503OnClosing'>
+  >
+  /** Adds the edge's hooks and routes, before any other route. */
+  addTo(app: FastifyInstance, store: OnlineStore, nowMs: () => EpochMs): void
+  /** Whether the reader is about to end: it answers, and wants nobody new. */
+  readonly isDraining: boolean
+  /**
+   * Ends the reader: `/ready` is 503 from now on, after `graceMs` nobody new is let in, and once what is under way is
+   * answered, which takes no longer than its deadline, all connections are closed.
+   */
+  drain(app: FastifyInstance, graceMs: number): Promise<void>
 }
+
+/** For a client to take its answer when everything ends. */
+const takingMs = 1_000
 
 export function createEdge({ access = createAccess(), bounds, server = {} }: EdgeOptions = {}): Edge {
   const gate = createGate(bounds)
+  const metrics = createMetrics(gate)
+  let isDraining = false
   return {
     access,
     gate,
+    metrics,
     fastifyOptions: {
       bodyLimit: gate.bounds.bodyBytes,
+      // Whoever got through is answered.
+      return503OnClosing: false,
       serverFactory: (listener) => createHttpServer(listener, { ...usualServer, ...server }),
     },
-    addTo(app) {
+    addTo(app, store, nowMs) {
       // Whoever may not ask takes no room.
       addAccess(app, access)
       gate.addTo(app)
+      metrics.addTo(app, store, nowMs)
+    },
+    get isDraining() {
+      return isDraining
+    },
+    drain(app, graceMs) {
+      isDraining = true
+      return drain(app, { graceMs, patienceMs: gate.bounds.deadlineMs + takingMs })
     },
   }
 }

@@ -55,6 +55,8 @@ interface Pass {
   readonly reply: FastifyReply
   readonly bytes: number
   readonly hasBody: boolean
+  /** By `performance.now()`, like `expiresAt`. */
+  readonly arrivedAt: number
   readonly expiresAt: number
   stage: 'arriving' | 'waiting' | 'under way' | 'over'
   /** Begins the work of one that waits. */
@@ -111,8 +113,9 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
       done(refusalOf(isFull ? 'queue' : 'lag'))
       return
     }
-    const expiresAt = performance.now() + bounds.deadlineMs
-    const pass: Pass = { reply, bytes, hasBody, expiresAt, stage: 'arriving', begin: null }
+    const arrivedAt = performance.now()
+    const expiresAt = arrivedAt + bounds.deadlineMs
+    const pass: Pass = { reply, bytes, hasBody, arrivedAt, expiresAt, stage: 'arriving', begin: null }
     request.pass = pass
     open.add(pass)
     held[hasBody ? 'bodies' : 'addresses'] += bytes

@@ -1,7 +1,8 @@
 /**
  * Which online stores there are: `ASOF_ONLINE`, a comma-separated list of `lmdb` and addresses of Redis, such as
- * `lmdb,redis://user:password@host:6379/0`, or of a Redis Cluster (`online/redisAddress.ts`). The first one serves; all are loaded. A second Redis wants a name:
- * `cache=redis://other:6379/0`. Names go into marks and into the names of load files.
+ * `lmdb,redis://user:password@host:6379/0`, with replicas or of a Redis Cluster, too (`online/redisAddress.ts`). The first
+ * one serves; all are loaded. A second Redis wants a name: `cache=redis://other:6379/0`. Names go into marks and into the
+ * names of load files.
  */
 import { InputError } from '../model/index.ts'
 import { redisLabel } from '../online/index.ts'

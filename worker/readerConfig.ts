@@ -13,7 +13,7 @@ const wholeNumber = z
   .transform(Number)
 const time = z
   .string()
-  .regex(/^[1-9]\d{0,5}(ms|s)$/, 'not a time such as 500ms or 2s')
+  .regex(/^\d{1,6}(ms|s)$/, 'not a time such as 500ms or 2s')
   .transform((value) => Number.parseInt(value) * (value.endsWith('ms') ? 1 : 1000))
 const port = wholeNumber.refine((value) => value < 65_536, 'not a port from 1 to 65535')
 const tokenList = text.transform((value) => {
@@ -34,8 +34,9 @@ export const readerVariables = {
   ASOF_READER_SAMPLES: z.enum(['on', 'off'], 'neither on nor off').default('on'),
   ASOF_READER_CONCURRENCY: wholeNumber.default(usualBounds.concurrency),
   ASOF_READER_QUEUE: wholeNumber.default(usualBounds.queue),
-  ASOF_READER_DEADLINE: time.default(usualBounds.deadlineMs),
+  ASOF_READER_DEADLINE: time.refine((ms) => ms > 0, 'no time at all').default(usualBounds.deadlineMs),
   ASOF_READER_CONNECTIONS: wholeNumber.optional(),
+  ASOF_READER_GRACE: time.default(0),
 }
 
 export interface ReaderConfig {
@@ -55,6 +56,8 @@ export interface ReaderConfig {
   readonly bounds: Pick<Bounds, 'concurrency' | 'queue' | 'deadlineMs'>
   /** Connections at most; null for as many as the system gives. */
   readonly maxConnections: number | null
+  /** How long it goes on listening once it is told to stop. */
+  readonly graceMs: number
 }
 
 /** @throws InputError for a certificate without its key */
@@ -86,6 +89,7 @@ export function readerConfigOf(
       deadlineMs: values.ASOF_READER_DEADLINE,
     },
     maxConnections: values.ASOF_READER_CONNECTIONS ?? null,
+    graceMs: values.ASOF_READER_GRACE,
   }
 }
 

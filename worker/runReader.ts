@@ -1,5 +1,6 @@
 /** Runs the reader of a store: opens what it needs, listens, and follows signals until it is told to stop. */
 import { Server as TlsServer } from 'node:tls'
+import type { FastifyInstance } from 'fastify'
 import { openSqlite } from '../iceberg/index.ts'
 import { InputError } from '../model/index.ts'
 import { createAccess, createEdge, createReader, createSampler } from '../reader/index.ts'
@@ -18,7 +19,7 @@ import { followClock, openStoreClock } from './storeClock.ts'
  * @throws InputError for what is wrong with its configuration
  */
 export async function runReader(config: Config): Promise<void> {
-  const { host, port, bounds, maxConnections } = config.reader
+  const { host, port, bounds, maxConnections, graceMs } = config.reader
   const { tokens, tls } = readAccess(config.reader)
   const [serving] = config.onlineStores
   if (serving === undefined) throw new InputError('ASOF_ONLINE names no online store to serve from.')
@@ -48,8 +49,9 @@ export async function runReader(config: Config): Promise<void> {
     edge,
     ...(sampler === null ? {} : { sampler }),
   })
+  let stopping: Promise<void> | null = null
   const stop = async () => {
-    await reader.close()
+    await edge.drain(reader, graceMs)
     await sampler?.close()
     await samples?.close()
     await store.close()
@@ -67,9 +69,12 @@ export async function runReader(config: Config): Promise<void> {
       say(`What was there before still counts. ${(error as Error).message}`)
     }
   })
-  process.once('SIGINT', () => void stop())
-  process.once('SIGTERM', () => void stop())
-  await reader.listen({ host, port: port ?? 0 })
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      stopping ??= stop()
+    })
+  }
+  await listen(reader, host, port ?? 0)
   process.send?.('ready')
 }
 
@@ -80,6 +85,17 @@ async function registeredServices(config: Config): Promise<readonly RegisteredSe
     return await registry.services()
   } finally {
     await registry.close()
+  }
+}
+
+async function listen(reader: FastifyInstance, host: string, port: number): Promise<void> {
+  try {
+    await reader.listen({ host, port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new InputError(
+      `The reader cannot listen on port ${port} of ${host} (${code}). Set ASOF_READER_HOST to an address of this machine and ASOF_READER_PORT to a port that is free.`,
+    )
   }
 }
 

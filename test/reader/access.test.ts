@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { InputError } from '../../model/index.ts'
 import { openLmdb, type OnlineStore } from '../../online/index.ts'
 import { checkListening, createAccess, createEdge } from '../../reader/index.ts'
@@ -68,6 +68,21 @@ describe('tokens', () => {
       expect(status, path).toBe(path.startsWith('/ready') ? 200 : 401)
     }
     expect((await get('/online', { method: 'POST', body: '{}' })).status).toBe(401)
+  })
+
+  test('readiness names groups to those alone who show a token', async () => {
+    const { get } = await serveWith(first)
+    expect(JSON.parse((await get('/ready')).text)).toEqual({ status: 'ready' })
+    expect((await get('/ready', bearer(first))).text).toContain(airports)
+    const half = openLmdb({ path: join(folder, 'half'), store: 'test' })
+    afterAll(() => half.close())
+    await fillGroups(half, { finish: false })
+    const { get: ofHalf } = await serve(half, { edge: createEdge({ access: createAccess([first]) }) })
+    const everybody = await ofHalf('/ready')
+    expect([everybody.status, everybody.error?.code]).toEqual([503, 'not_ready'])
+    expect(everybody.text).not.toContain(airports)
+    expect((await ofHalf('/ready', bearer(first))).error?.message).toContain(airports)
+    expect((await ofHalf('/health')).text).not.toContain(airports)
   })
 
   test('they are replaced while it runs, and a bad list leaves the old one', async () => {

@@ -16,6 +16,8 @@ test('stores in their order, with their names', () => {
     { name: 'lmdb', url: null },
     { name: 'second-2', url: 'rediss://u:p%2C=@b:6380/3' },
   ])
+  const replicated = 'redis://u:p@a:6379/0?replicas=b:6380;c:6381'
+  expect(stores(replicated)).toEqual([{ name: 'redis', url: replicated }])
   expect(stores('redis+cluster://u:p@a:7000?nodes=b:7001;[::1]:7002,c=rediss+cluster://a:7001')).toEqual([
     { name: 'redis', url: 'redis+cluster://u:p@a:7000?nodes=b:7001;[::1]:7002' },
     { name: 'c', url: 'rediss+cluster://a:7001' },
@@ -23,6 +25,7 @@ test('stores in their order, with their names', () => {
 })
 
 test.each([
+  ['redis://:s3cret@a/1?replicas=b', /the entry for redis is neither/],
   ['redis+cluster://:s3cret@a/1', /the entry for redis is neither/],
   ['redis+cluster://:s3cret@a?nodes=b', /a cluster is redis\+cluster:/],
   ['redis+cluster://:s3cret@a?nodes=b:99999', /neither/],

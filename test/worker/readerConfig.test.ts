@@ -21,6 +21,7 @@ test('loopback, any port, no token, plain HTTP unless something else is said', (
     tls: null,
     bounds: { concurrency: 64, queue: 512, deadlineMs: 2_000 },
     maxConnections: null,
+    graceMs: 0,
   })
   expect(read({ ASOF_READER_DEADLINE: '500ms', ASOF_READER_CONNECTIONS: '9' })).toMatchObject({
     bounds: { deadlineMs: 500 },
@@ -45,7 +46,7 @@ test.each([
   [{ ASOF_READER_PORT: '65536' }, /ASOF_READER_PORT=65536: not a port/],
   [{ ASOF_READER_PORT: 'http' }, /ASOF_READER_PORT=http: not a whole number/],
   [{ ASOF_READER_DEADLINE: '2' }, /ASOF_READER_DEADLINE=2: not a time such as 500ms or 2s/],
-  [{ ASOF_READER_DEADLINE: '0s' }, /ASOF_READER_DEADLINE=0s: not a time/],
+  [{ ASOF_READER_DEADLINE: '0s' }, /ASOF_READER_DEADLINE=0s: no time at all/],
   [{ ASOF_READER_QUEUE: '-1' }, /ASOF_READER_QUEUE=-1: not a whole number/],
   [{ ASOF_READER_ALLOW_ANONYMOUS: 'yes' }, /ASOF_READER_ALLOW_ANONYMOUS=yes: neither 1 nor 0/],
   [{ ASOF_READER_TLS_CERT: 'cert.pem' }, /TLS_CERT is set alone.*ASOF_READER_TLS_KEY/],

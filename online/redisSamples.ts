@@ -10,12 +10,26 @@
  * has one key, so a cluster takes them as they are. Both expire, on Redis' own clock: a bound on garbage, no more.
  */
 import { checkStorageName } from './key.ts'
-import { RedisConnection, type RedisOptions } from './redisConnection.ts'
+import { isCluster, replicatedAddress } from './redisAddress.ts'
+import { RedisClusterConnection } from './redisClusterConnection.ts'
+import { RedisConnection, script, type RedisOptions, type Servers } from './redisConnection.ts'
 import { checkSubject, sampleCapacity, type SampleStore } from './samples.ts'
 
 /** A week of nightly checks, and a day for those that came late. */
 const lifeSeconds = 8 * 86_400
 const samplesPerPage = 500
+
+/**
+ * Adds samples in one step, so that a list is never longer than it may be, nor without its end. `KEYS[1]`: the list.
+ * `ARGV`: how many it may hold, for how many seconds, then the samples, oldest first, which Lua passes on a thousand at a time.
+ */
+const addSamples = script(`
+for from = 3, #ARGV, 1000 do
+  redis.call('LPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, #ARGV)))
+end
+redis.call('LTRIM', KEYS[1], 0, ARGV[1] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return #ARGV - 2`)
 
 /** Opens them on a connection of their own, so that no read waits behind a write of samples. @throws InputError */
 export function openRedisSamples(options: RedisOptions): SampleStore {
@@ -26,11 +40,15 @@ export function openRedisSamples(options: RedisOptions): SampleStore {
     checkSubject(subject)
     return `${subjectsKey}:${subject}`
   }
-  let connection = new RedisConnection(options)
+  const connect = (): Servers =>
+    isCluster(options.url)
+      ? new RedisClusterConnection(options)
+      : new RedisConnection({ ...options, url: replicatedAddress(options.url).primary })
+  let connection = connect()
   let isClosed = false
-  const renew = (failed: RedisConnection) => {
+  const renew = (failed: Servers) => {
     if (isClosed || failed !== connection) return
-    connection = new RedisConnection(options)
+    connection = connect()
     failed.close()
   }
 
@@ -42,15 +60,9 @@ export function openRedisSamples(options: RedisOptions): SampleStore {
       const newest = samples.slice(-sampleCapacity)
       const used = connection
       try {
-        await used.attempt('write', (client) => {
-          const pushed = client
-            .multi()
-            .lpush(key, ...newest)
-            .ltrim(key, 0, sampleCapacity - 1)
-          return done(pushed.expire(key, lifeSeconds))
-        })
+        await used.run(addSamples, [key], [String(sampleCapacity), String(lifeSeconds), ...newest])
         await used.attempt('write', (client) =>
-          done(client.multi().sadd(subjectsKey, subject).expire(subjectsKey, lifeSeconds)),
+          Promise.all([client.sadd(subjectsKey, subject), client.expire(subjectsKey, lifeSeconds)]),
         )
       } catch (error) {
         // What a server that hangs was sent stays in the connection's queue: with the connection it goes.
@@ -91,12 +103,4 @@ export function openRedisSamples(options: RedisOptions): SampleStore {
       return Promise.resolve()
     },
   }
-}
-
-type Transaction = ReturnType<Parameters<Parameters<RedisConnection['attempt']>[1]>[0]['multi']>
-
-/** Runs a transaction; the first of its commands that failed speaks for it. */
-async function done(transaction: Transaction): Promise<void> {
-  const results = await transaction.exec()
-  for (const [error] of results ?? []) if (error !== null) throw error
 }

@@ -14,6 +14,7 @@ import {
   type GroupSample,
   type ServiceSample,
 } from '../../online/sampleFormat.ts'
+import { startCluster } from '../support/redisCluster.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 import { allSamples, sampleStoreConformance } from './samplesConformance.ts'
@@ -43,6 +44,20 @@ sampleStoreConformance('redis', () => {
     another: () => Promise.resolve(openRedisSamples(options)),
     cleanUp: () => store.close(),
   })
+})
+
+sampleStoreConformance('redis cluster', async () => {
+  const cluster = await startCluster()
+  const options = { url: cluster.url, store: 'test' }
+  const store = openRedisSamples(options)
+  return {
+    store,
+    another: () => Promise.resolve(openRedisSamples(options)),
+    cleanUp: async () => {
+      await store.close()
+      await cluster.end()
+    },
+  }
 })
 
 describe('samples in lmdb', () => {

@@ -318,7 +318,7 @@ export const lastUpdated = 'last_updated'
 const isReserved = (name: string) => name === lastUpdated || isMark(name)
 /** What stands for a key text in a key. */
 const nameOf = (text: string) => (text === lastUpdated ? `\\${text}` : text)
-const textOf = (name: string) => (name === `\\${lastUpdated}` ? lastUpdated : name)
+export const textOf = (name: string) => (name === `\\${lastUpdated}` ? lastUpdated : name)
 
 /** What `putWinners` is told of it. */
 function expiryOf({ ttlMs }: Pick<GroupCard, 'ttlMs'>, nowMs: number): string[] {

@@ -19,7 +19,7 @@ export { openRedis, type RedisOptions } from './redis.ts'
 export { openLmdbSamples } from './lmdbSamples.ts'
 export { openRedisSamples } from './redisSamples.ts'
 export { trackRedis, type RedisTracking, type TrackingOptions } from './redisTracking.ts'
-export { redisLabel } from './redisAddress.ts'
+export { isCluster, redisLabel, replicatedAddress } from './redisAddress.ts'
 export {
   decodeSample,
   encodeGroupSample,

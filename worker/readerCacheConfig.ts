@@ -3,6 +3,7 @@
  * answered for half a second) or `tracking,size=64MB` (kept exact by Redis). The size may be left out.
  */
 import { InputError } from '../model/index.ts'
+import { isCluster, replicatedAddress } from '../online/index.ts'
 import type { OnlineStoreConfig } from './onlineConfig.ts'
 
 export interface ReaderCacheConfig {
@@ -47,6 +48,11 @@ export function checkReaderCache(
 
 /** The address of the Redis that tells of its changes. @throws InputError where the store is none */
 export function trackedUrl({ name, url }: OnlineStoreConfig): string {
+  if (url !== null && (isCluster(url) || replicatedAddress(url).replicas.length > 0)) {
+    throw new InputError(
+      `ASOF_READER_CACHE=tracking: the reader serves from ${name}, whose values come from several servers, and each tells of its own changes. Write ttl=500ms,size=64MB, or name a single Redis first in ASOF_ONLINE.`,
+    )
+  }
   if (url !== null) return url
   throw new InputError(
     `ASOF_READER_CACHE=tracking: the reader serves from ${name}, which is memory of this machine already and tells of no changes. Write off, or name a Redis first in ASOF_ONLINE.`,

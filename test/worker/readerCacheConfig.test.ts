@@ -40,3 +40,10 @@ test('LMDB is kept for a time, and tells of no changes', () => {
   expect(read('tracking', 'redis://a,lmdb')?.ttlMs).toBe(null)
   expect(() => read('tracking', 'lmdb,redis://a')).toThrow(/serves from lmdb.*name a Redis first/)
 })
+
+test('several servers each tell of their own changes, so only a time is kept', () => {
+  for (const online of ['redis+cluster://a:7000', 'redis://a:6379/0?replicas=b:6380']) {
+    expect(read('ttl=1s', online)?.ttlMs).toBe(1_000)
+    expect(() => read('tracking', online)).toThrow(/several servers.*single Redis first/)
+  }
+})

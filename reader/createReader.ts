@@ -111,7 +111,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
       request.log.error({ err: error, route: request.routeOptions.url }, 'request failed')
   })
   app.setNotFoundHandler((request, reply) => {
-    const message = `There is no ${request.method} on this path. There is GET /feature-groups/{id}/online?entity_ids=…, POST /online, POST /get-online-features, GET /health and GET /ready.`
+    const message = `There is no ${request.method} on this path. There is GET /feature-groups/{id}/online?entity_ids=…, POST /online, POST /get-online-features, GET /health, GET /ready and GET /metrics; GET /openapi.json describes them.`
     return reply
       .code(404)
       .type(contentTypes.json)
@@ -127,11 +127,12 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     const answer = await once(`${form} ${address}`, () => answers.group(request.params.id, address, form))
     return reply.type(contentTypes[form]).send(answer)
   })
-  app.post<{ Body: Body }>('/online', async (request, reply) => {
+  app.post<{ Body: Body | undefined }>('/online', async (request, reply) => {
     const { body } = request
     const form = formOf(request)
     const work = async () => answers.vectors(parseBody(body), form)
-    const answer = await (body.text === null ? work() : once(`${form} ${body.text}`, work))
+    const text = body?.text ?? null
+    const answer = await (text === null ? work() : once(`${form} ${text}`, work))
     return reply.type(contentTypes[form]).send(answer)
   })
   app.post<{ Body: Body }>('/get-online-features', { errorHandler: sendFeastError }, async (request, reply) =>

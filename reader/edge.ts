@@ -12,6 +12,7 @@ import type { OnlineStore } from '../online/index.ts'
 import { addAccess, createAccess, type Access } from './access.ts'
 import { drain } from './draining.ts'
 import { createMetrics, type ReaderMetrics } from './metrics.ts'
+import { addOpenApi } from './openApi.ts'
 import { createGate, type Bounds, type Gate } from './shedding.ts'
 import { createHttpServer, usualServer, type ServerOptions } from './server.ts'
 
@@ -65,6 +66,7 @@ export function createEdge({ access = createAccess(), bounds, server = {} }: Edg
       addAccess(app, access)
       gate.addTo(app)
       metrics.addTo(app, store, nowMs)
+      addOpenApi(app, access)
     },
     get isDraining() {
       return isDraining

@@ -1,12 +1,12 @@
 /**
- * Set-up: `node scripts/setup.mjs demo|test` makes sure that everything is there which the command after it needs.
+ * Set-up: `node scripts/setup.mjs demo|test|long` makes sure that everything is there which the command after it needs.
  * It says what it installs, does nothing where nothing is missing, and names the cure where it cannot help itself.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensureChromium, ensurePyIceberg, ensureRedis, ensureTemporal } from './tools.mjs'
+import { ensureChromium, ensurePyIceberg, ensureRedis, ensureSchemathesis, ensureTemporal } from './tools.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const say = (/** @type {string} */ sentence) => console.error(`set-up: ${sentence}`)
@@ -31,11 +31,13 @@ function ensurePackages() {
 const wants = {
   demo: [ensureTemporal],
   test: [ensureTemporal, ensurePyIceberg, ensureChromium, ensureRedis],
+  long: [ensureTemporal, ensurePyIceberg, ensureChromium, ensureRedis, ensureSchemathesis],
 }
 
 try {
   const want = process.argv[2]
-  if (want !== 'demo' && want !== 'test') throw new Error('Usage: node scripts/setup.mjs demo|test')
+  if (want !== 'demo' && want !== 'test' && want !== 'long')
+    throw new Error('Usage: node scripts/setup.mjs demo|test|long')
   checkNode()
   ensurePackages()
   for (const ensure of wants[want]) await ensure(say)

@@ -12,6 +12,7 @@ import { delimiter, join } from 'node:path'
 export const temporalCliVersion = '1.5.1'
 export const pyIcebergVersion = '0.12.0'
 export const feastVersion = '0.67.0'
+export const schemathesisVersion = '4.32.5'
 
 /** Where downloaded and built programs are kept. */
 export function cacheFolder() {
@@ -117,6 +118,12 @@ export const ensurePyIceberg = (say) => ensurePython(pyIceberg, say)
 export const ensureFeast = (say) => ensurePython(feast, say)
 
 /**
+ * Python with Schemathesis, which makes requests from the reader's own description of itself.
+ * @param {(sentence: string) => void} say
+ */
+export const ensureSchemathesis = (say) => ensurePython(schemathesis, say)
+
+/**
  * A Python package in a virtual environment of its own.
  * @typedef {object} PythonPackage
  * @property {string} name
@@ -143,6 +150,15 @@ const feast = {
   wanted: `feast[duckdb,redis]==${feastVersion}`,
   imports: 'feast, duckdb, ibis, pandas, redis',
   variable: 'ASOF_FEAST_PYTHON',
+}
+
+/** @type {PythonPackage} */
+const schemathesis = {
+  name: 'Schemathesis',
+  version: schemathesisVersion,
+  wanted: `schemathesis==${schemathesisVersion}`,
+  imports: 'schemathesis',
+  variable: 'ASOF_SCHEMATHESIS_PYTHON',
 }
 
 /** @param {PythonPackage} which */

@@ -76,6 +76,7 @@ export function cached(store: OnlineStore, options: CacheOptions): CachedStore {
     write: (card, order, rows, life) => store.write(card, order, rows, life),
     startLoad: (card, load) => store.startLoad(card, load),
     finishLoad: (group, mark, life) => store.finishLoad(group, mark, life),
+    unfinishedLoads: (group) => store.unfinishedLoads(group),
     fetch: (asks) => cache.fetch(asks),
     ...(store.count === undefined ? {} : { count: store.count.bind(store) }),
     scan: (group) => store.scan(group),

@@ -86,9 +86,11 @@ export function mustBeWhole({ card: { complete, ttlMs }, leastTtlMs }: StoredCar
   return complete === null || leastTtlMs !== ttlMs
 }
 
-/** What a load is told of the others. */
-export const unfinishedOf = ({ started }: StoredCard, { order: own }: StartedLoad): StartedLoad[] =>
-  started.flatMap(({ snapshotId, order }) => (compareOrder(order, own) === 0 ? [] : [{ snapshotId, order }]))
+/** What a load is told of the others; without one, all of them. */
+export const unfinishedOf = ({ started }: StoredCard, own: StartedLoad | null): StartedLoad[] =>
+  started.flatMap(({ snapshotId, order }) =>
+    own !== null && compareOrder(order, own.order) === 0 ? [] : [{ snapshotId, order }],
+  )
 
 /** What a store keeps after a complete load. Of two marks of one order the later one stays. */
 export function mergeMark(

@@ -35,7 +35,7 @@ export interface WantedFeature {
 export class GroupCursor {
   readonly card: GroupCard
   readonly features: readonly WantedFeature[]
-  private readonly found: GroupFound
+  readonly found: GroupFound
   private readonly oldestMicros: bigint | null
   private bytes: Buffer = nothing
   /** Of the entity as a whole: PRESENT where its features are to be looked at. */

@@ -16,8 +16,20 @@ export { encodeFeature } from './body.ts'
 export * from './read.ts'
 export { readGroup, type ReadGroup } from './readGroup.ts'
 export { openRedis, type RedisOptions } from './redis.ts'
+export { openLmdbSamples } from './lmdbSamples.ts'
+export { openRedisSamples } from './redisSamples.ts'
 export { trackRedis, type RedisTracking, type TrackingOptions } from './redisTracking.ts'
-export { redisLabel } from './redisConnection.ts'
+export { redisLabel } from './redisAddress.ts'
+export {
+  decodeSample,
+  encodeGroupSample,
+  encodeServiceSample,
+  judgeSample,
+  type GroupSample,
+  type Sample,
+  type ServiceSample,
+} from './sampleFormat.ts'
+export * from './samples.ts'
 export * from './store.ts'
 export { compareOrder, encodeContent, schemaTag, valueSchema } from './value.ts'
 export type { LmdbOptions } from './lmdbTables.ts'

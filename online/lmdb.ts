@@ -156,6 +156,11 @@ class LmdbStore implements OnlineStore {
     })
   }
 
+  async unfinishedLoads(group: string): Promise<readonly StartedLoad[]> {
+    const stored = await this.attempt('read', (tables) => this.storedCard(tables, group))
+    return stored === null ? [] : unfinishedOf(stored, null)
+  }
+
   async fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]> {
     const found = await this.attempt('read', (tables) => asks.map((ask) => this.found(tables, ask)))
     return found ?? asks.map(() => null)

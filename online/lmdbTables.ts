@@ -89,3 +89,9 @@ export function openTables({ path, readOnly = false }: LmdbOptions): Tables | nu
   void root.close()
   return null
 }
+
+/** An environment that is one table. @throws Error as LMDB words it */
+export function openRoot({ path, readOnly = false }: LmdbOptions): RootDatabase<Buffer, Buffer> {
+  checkDatabase(path)
+  return open<Buffer, Buffer>({ path, noSubdir: false, readOnly, encoding: 'binary', keyEncoding: 'binary' })
+}

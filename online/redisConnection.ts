@@ -1,11 +1,13 @@
 /** The connection to one Redis: commands that answer or fail in bounded time, and errors in our own words. */
 import { createHash } from 'node:crypto'
-import { Command, Redis, type RedisOptions as ClientOptions } from 'ioredis'
-import { AsofError, InputError, IntegrityError, UnavailableError } from '../model/index.ts'
-import { requestOf } from './redisRequest.ts'
+import { Command, Redis, type RedisCommander, type RedisOptions as ClientOptions } from 'ioredis'
+import { AsofError, IntegrityError, UnavailableError } from '../model/index.ts'
+import type { EncodedRows } from './encodedRows.ts'
+import { redisLabel } from './redisAddress.ts'
+import { nextStretch, requestOf, scriptRequest } from './redisRequest.ts'
 
 export interface RedisOptions {
-  /** `redis://user:password@host:port/db`, or `rediss://` for TLS. */
+  /** See `redisAddress.ts`. */
   readonly url: string
   /** The store's name, the first part of every key. */
   readonly store: string
@@ -17,7 +19,7 @@ export interface RedisOptions {
   readonly now?: () => number
 }
 
-const defaultTimeoutMs = 5_000
+export const defaultTimeoutMs = 5_000
 /** Between two attempts to connect: a command that comes in between waits for the next one. */
 const longestPauseMs = 500
 
@@ -31,45 +33,78 @@ export const script = (text: string): Script => ({
   sha: createHash('sha1').update(text).digest('hex'),
 })
 
-export class RedisConnection {
+/** Commands of one Redis or of a whole cluster. */
+export type Client = RedisCommander
+
+/** What a store needs of the Redis behind it, be it one server or a cluster. */
+export interface Servers {
   /** The address without credentials. */
   readonly label: string
+  /**
+   * Commands whose keys lie in one slot.
+   * @throws UnavailableError where there is no answer, IntegrityError where the keys hold something else
+   */
+  attempt<T>(what: 'read' | 'write', work: (client: Client) => Promise<T>): Promise<T>
+  /** What stands under keys of one slot at one moment; null where that is nothing, or no string. */
+  mget(names: readonly string[]): Promise<(Buffer | null)[]>
+  /** What stands under any keys. */
+  getEach(names: readonly string[]): Promise<(Buffer | null)[]>
+  /** Runs a script over keys of one slot, whose answer is a number. */
+  run(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<number>
+  /** Names what runs there: another name after a restart, or when a replica has taken over. */
+  runId(): Promise<string>
+  /** Keys may come twice. @throws UnavailableError where some may have been passed over */
+  scanKeys(pattern: string, count: number): AsyncGenerator<string[]>
+  unlink(keys: readonly string[]): Promise<number>
+  close(): void
+}
+
+/** What every connection is told. */
+export const commonOptions = (timeoutMs: number): ClientOptions => ({
+  lazyConnect: true,
+  connectTimeout: timeoutMs,
+  commandTimeout: timeoutMs,
+  // Nobody waits for a server that is away: the caller is told, and decides.
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  // Plain replies on every version of Redis and of what speaks its protocol.
+  protocol: 2,
+  disableClientInfo: true,
+})
+
+/** Keys of one script call: Redis does nothing else while it runs. */
+const keysPerCall = 200
+/** What a call's keys and values may come to where values are large. */
+const bytesPerCall = 2 ** 20
+/** Calls under way at once. */
+const callsAtOnce = 8
+
+export class RedisConnection implements Servers {
+  readonly label: string
   private readonly client: Redis
-  private lastError: Error | null = null
-  private closed = false
+  private readonly errors: RedisErrors
 
   /** Connects with the first command, and again by itself. @throws InputError for what is no address */
   constructor({ url, timeoutMs = defaultTimeoutMs }: RedisOptions) {
     this.label = redisLabel(url)
-    const options: ClientOptions = {
-      lazyConnect: true,
-      connectTimeout: timeoutMs,
-      commandTimeout: timeoutMs,
+    this.errors = new RedisErrors(this.label)
+    this.client = new Redis(url, {
+      ...commonOptions(timeoutMs),
       retryStrategy: (attempt) => Math.min(attempt * 50, longestPauseMs),
-      // Nobody waits for a server that is away: the caller is told, and decides.
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      // Plain replies on every version of Redis and of what speaks its protocol.
-      protocol: 2,
-      disableClientInfo: true,
-    }
-    this.client = new Redis(url, options)
-    this.client.on('error', (error: Error) => (this.lastError = error))
-    this.client.on('ready', () => (this.lastError = null))
+    })
+    this.client.on('error', (error: Error) => this.errors.note(error))
+    this.client.on('ready', () => this.errors.note(null))
   }
 
-  /** @throws UnavailableError where there is no answer, IntegrityError where the keys hold something else */
   async attempt<T>(what: 'read' | 'write', work: (client: Redis) => Promise<T>): Promise<T> {
-    if (this.closed) throw this.unavailable('was closed', '')
+    this.errors.check()
     try {
       return await work(this.client)
     } catch (error) {
-      if (error instanceof AsofError) throw error
-      throw this.translated(what, error)
+      throw this.errors.translated(what, error)
     }
   }
 
-  /** What stands under some keys at one moment; null where that is nothing, or no string. */
   async mget(names: readonly string[]): Promise<(Buffer | null)[]> {
     if (names.length === 0) return []
     const request = requestOf('MGET', names)
@@ -80,14 +115,49 @@ export class RedisConnection {
     return found as (Buffer | null)[]
   }
 
-  /** Runs a script whose answer is a number. */
-  async run(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<number> {
+  getEach(names: readonly string[]): Promise<(Buffer | null)[]> {
+    return this.mget(names)
+  }
+
+  /** The same from a replica, and whether it follows its primary just now. */
+  async mgetLinked(names: readonly string[]): Promise<{ found: (Buffer | null)[]; isLinked: boolean }> {
+    const asked = this.attempt<readonly unknown[]>('read', (client) => client.role())
+    const [role, found] = await Promise.all([asked, this.mget(names)])
+    // The fourth word of a replica's role; a primary has no such word.
+    return { found, isLinked: role[3] === 'connected' }
+  }
+
+  run(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<number> {
     return this.called(script, (client) => client.call('EVALSHA', script.sha, keys.length, ...keys, ...args))
   }
 
-  /** The same with a call that is written already (`redisRequest.ts`). */
-  runWritten(script: Script, request: Buffer): Promise<number> {
-    return this.called(script, (client) => send(client, 'evalsha', request))
+  /**
+   * Runs a script over all rows, many a call: its keys are `key` and those of the rows, its arguments `args` and their
+   * values. Adds its answers up.
+   * @param refused the answer that ends it
+   * @returns the sum, or `refused`
+   */
+  async putAll(
+    script: Script,
+    { key, args, refused }: { key: string; args: readonly (string | Buffer)[]; refused: number },
+    rows: EncodedRows,
+  ): Promise<number> {
+    let next = 0
+    let sum = 0
+    let isRefused = false
+    const work = async () => {
+      while (next < rows.length && !isRefused) {
+        const stretch = nextStretch(rows, next, { keys: keysPerCall, bytes: bytesPerCall })
+        next = stretch.to
+        const request = scriptRequest(script.sha, key, args, rows, stretch)
+        const answer = await this.called(script, (client) => send(client, 'evalsha', request))
+        // After the await: the others count too.
+        if (answer === refused) isRefused = true
+        else sum += answer
+      }
+    }
+    await Promise.all(Array.from({ length: callsAtOnce }, work))
+    return isRefused ? refused : sum
   }
 
   /** A server that does not know a script (any more) is told it. */
@@ -103,27 +173,76 @@ export class RedisConnection {
     })
   }
 
-  /** Names the running server: another one after a restart, or when a replica has taken over. */
   async runId(): Promise<string> {
     const information = await this.attempt('read', (client) => client.info('server'))
     return /^run_id:(\w+)/m.exec(information)?.[1] ?? ''
   }
 
+  async *scanKeys(pattern: string, count: number): AsyncGenerator<string[]> {
+    const runId = await this.runId()
+    let cursor = '0'
+    do {
+      const at = cursor
+      const scan = (client: Redis) => client.scan(at, 'MATCH', pattern, 'COUNT', count)
+      const [next, keys] = await this.attempt('read', scan)
+      if (keys.length > 0) yield keys
+      cursor = next
+    } while (cursor !== '0')
+    // A cursor of another server means nothing: keys may have been passed over.
+    if ((await this.runId()) !== runId) throw this.errors.restarted()
+  }
+
+  unlink(keys: readonly string[]): Promise<number> {
+    return this.attempt('write', (client) => client.unlink(...keys))
+  }
+
+  close(): void {
+    this.errors.close()
+    this.client.disconnect()
+  }
+}
+
+/** A connection's errors in our own words. */
+export class RedisErrors {
+  private readonly label: string
+  private last: Error | null = null
+  private closed = false
+
+  constructor(label: string) {
+    this.label = label
+  }
+
+  /** What went wrong last with the connection, if anything is. */
+  note(error: Error | null): void {
+    this.last = error
+  }
+
   close(): void {
     this.closed = true
-    this.client.disconnect()
+  }
+
+  /** @throws UnavailableError once the connection was closed */
+  check(): void {
+    if (this.closed) throw this.unavailable('was closed', '')
   }
 
   /** The client's own errors carry the command with its arguments, credentials among them: only words are taken over. */
-  private translated(what: 'read' | 'write', error: unknown): AsofError {
+  translated(what: 'read' | 'write', error: unknown): AsofError {
+    if (error instanceof AsofError) return error
     const message = error instanceof Error ? error.message : String(error)
     if (message.startsWith('WRONGTYPE')) {
       return new IntegrityError(
         `online store ${this.label}: a key of this store holds something else than a value. Give Asof a database of its own.`,
       )
     }
-    const reason = this.lastError === null ? message : wordsOf(this.lastError)
+    const reason = this.last === null ? message : wordsOf(this.last)
     return this.unavailable(`cannot ${what}`, `: ${reason}`)
+  }
+
+  restarted(): UnavailableError {
+    return new UnavailableError(
+      `online store ${this.label} was restarted while its values were read. Start again.`,
+    )
   }
 
   private unavailable(what: string, reason: string): UnavailableError {
@@ -152,21 +271,3 @@ function send(client: Redis, name: string, request: string | Buffer): Promise<un
 function wordsOf(error: Error & { code?: string }): string {
   return error.message === '' ? (error.code ?? error.name) : error.message
 }
-
-/** The address as it may be shown. @throws InputError where it is none */
-export function redisLabel(url: string): string {
-  let parsed
-  try {
-    parsed = new URL(url)
-  } catch {
-    throw notAnAddress()
-  }
-  const { protocol, hostname, port, pathname } = parsed
-  if (!/^rediss?:$/.test(protocol) || hostname === '' || !/^(\/\d*)?$/.test(pathname)) throw notAnAddress()
-  return `${protocol}//${hostname}:${port || '6379'}${pathname === '/' ? '' : pathname}`
-}
-
-const notAnAddress = () =>
-  new InputError(
-    'An online store is no address of a Redis. Write redis://host:6379/0, or rediss:// for TLS, with user:password@ before the host where it wants them.',
-  )

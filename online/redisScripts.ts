@@ -49,7 +49,7 @@ export const otherServer = -1
 /**
  * Replaces a group's record, its version and when it was last updated if the record still is what the caller has read.
  *
- * `KEYS`: these three. `ARGV`: the record that was read, empty for none; what shall stand there, empty for nothing; the
+ * `KEYS`: these three, or the first two. `ARGV`: the record that was read, empty for none; what shall stand there, empty for nothing; the
  * version of that; the last update, empty for none; the run id that the server must have, empty for any. Answers 1 when done, 0 when somebody
  * else was first, -1 when the server is another one.
  */
@@ -62,5 +62,7 @@ else
   redis.call('SET', KEYS[1], ARGV[2])
   redis.call('SET', KEYS[2], ARGV[3])
 end
-if ARGV[4] == '' then redis.call('DEL', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[4]) end
+if KEYS[3] then
+  if ARGV[4] == '' then redis.call('DEL', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[4]) end
+end
 return 1`)

@@ -19,7 +19,9 @@
 import { Redis } from 'ioredis'
 import { InputError } from '../model/index.ts'
 import type { Changes, Follower } from './cache.ts'
-import { redisLabel, type RedisOptions } from './redisConnection.ts'
+import { redisLabel } from './redisAddress.ts'
+import type { RedisOptions } from './redisConnection.ts'
+import { textOf } from './redisStore.ts'
 
 export interface RedisTracking extends Changes {
   /**
@@ -162,8 +164,7 @@ function tell(follower: Follower, store: string, keys: readonly Buffer[] | null)
   for (const key of keys) {
     const end = key.indexOf(colon, start)
     if (end < 0) follower.groupChanged(key.toString('latin1', start))
-    else if (end === start) follower.groupChanged(key.toString('latin1', start + 1))
-    else follower.valueChanged(key.toString('latin1', start, end), key.toString('utf8', end + 1))
+    else follower.valueChanged(key.toString('latin1', start, end), textOf(key.toString('utf8', end + 1)))
   }
 }
 

@@ -86,7 +86,7 @@ export interface LoadStart {
   readonly complete: LoadMark | null
   /** Other loads that may have written beyond the mark: they are under way, or broke off. In order. */
   readonly unfinished: readonly StartedLoad[]
-  /** Whether the store knew nothing of the group, and so holds no value of it. */
+  /** Whether the store is sure to hold no value of the group, because it knew nothing of it. */
   readonly isFirst: boolean
   /**
    * Whether only a load of every entity is right: none was ever complete, or the ttl has grown and values that it covers
@@ -146,6 +146,8 @@ export interface OnlineStore {
    * @throws UnavailableError where the store lost, since then, something that the load may have written
    */
   finishLoad(group: string, mark: LoadMark, life?: string): Promise<void>
+  /** Loads that are under way, or broke off, in the order in which they started; none of a group that is not known. */
+  unfinishedLoads(group: string): Promise<readonly StartedLoad[]>
   /**
    * Cards and values of several groups in one round trip; null for a group that the store does not know. What is found of
    * one group is of one moment: its values are those that its card speaks of. (In a Redis Cluster it is of one moment at

@@ -9,9 +9,12 @@ import { nothingThere, NotFoundError, NotLoadedError } from './errors.ts'
 import { feastJson, readFeastBody } from './feast.ts'
 import { groupJson, type GroupAnswer } from './groupJson.ts'
 import { groupPacked } from './groupPacked.ts'
+import type { ReaderMetrics } from './metrics.ts'
 import { planFeatures, planService, type ReadPlan } from './plan.ts'
 import { readQuestion, type Question } from './question.ts'
-import { readVectors, type Reading } from './vectors.ts'
+import type { Sampler } from './sampler.ts'
+import { Tally } from './tally.ts'
+import { readVectors, storedPlaces, type Reading, type Vectors } from './vectors.ts'
 import { vectorsJson } from './vectorsJson.ts'
 import { vectorsPacked } from './vectorsPacked.ts'
 
@@ -34,12 +37,15 @@ export interface AnswersOptions {
   readonly store: OnlineStore
   readonly nowMs: () => EpochMs
   readonly services: Services
+  readonly sampler: Sampler
+  /** Counts what was answered. */
+  readonly metrics?: Pick<ReaderMetrics, 'count'>
 }
 
 /** Plans of lists of features that are kept; there are as many as callers have models. */
 const mostPlans = 1000
 
-export function createAnswers({ store, nowMs, services }: AnswersOptions): Answers {
+export function createAnswers({ store, nowMs, services, sampler, metrics }: AnswersOptions): Answers {
   const plans = new Map<string, ReadPlan>()
   const reading: Reading = { store, nowMs, seen: new Set() }
   const planOf = async (asked: PlanKey): Promise<ReadPlan> => {
@@ -52,20 +58,45 @@ export function createAnswers({ store, nowMs, services }: AnswersOptions): Answe
     plans.set(id, plan)
     return plan
   }
+  const countVectors = ({ plan, rows }: Vectors, tally: Tally) => {
+    const groups = plan.lookups.map(({ group }) => group)
+    metrics?.count({ groups, entities: rows, service: plan.service, values: tally.counts() })
+  }
   return {
     async group(id, address, form) {
       const answer = await readGroupAnswer(reading, id, address)
-      return form === 'json' ? groupJson(answer) : groupPacked(answer)
+      sampler.group(answer)
+      const { cursor, question } = answer
+      const tally = new Tally(cursor.features.map((_, feature) => ({ cursor, feature, together: 1 })))
+      const written = form === 'json' ? groupJson(answer, tally) : groupPacked(answer, tally)
+      metrics?.count({
+        groups: [id],
+        entities: question.entityIds.length,
+        service: null,
+        values: tally.counts(),
+      })
+      return written
     },
     async vectors(body, form) {
       const asked = readVectorsBody(body)
       const vectors = await readVectors(reading, await planOf(asked), asked.rows)
-      return form === 'json' ? vectorsJson(vectors) : vectorsPacked(vectors)
+      sampler.vectors(vectors, asked.rows)
+      const stored = storedPlaces(vectors)
+      const tally = new Tally(stored)
+      const write = form === 'json' ? vectorsJson : vectorsPacked
+      const written = write(vectors, stored, tally)
+      countVectors(vectors, tally)
+      return written
     },
     async feast(body) {
       const asked = readFeastBody(body)
       const plan = await planOf(asked)
-      return feastJson(asked, await readVectors(reading, plan, asked.rows, { allowStray: true }))
+      const vectors = await readVectors(reading, plan, asked.rows, { allowStray: true })
+      sampler.vectors(vectors, asked.rows)
+      const tally = new Tally(storedPlaces(vectors))
+      const written = feastJson(asked, vectors, tally)
+      countVectors(vectors, tally)
+      return written
     },
   }
 }

@@ -68,6 +68,7 @@ import { errorBody, refuseTornRequest, responseOf, type ErrorResponse } from './
 import { feastError } from './feast.ts'
 import { contentTypes, formOf, parseBody, readBodies, type Body } from './forms.ts'
 import { addReady } from './readiness.ts'
+import { noSampler, type Sampler } from './sampler.ts'
 
 export interface ReaderOptions {
   readonly store: OnlineStore
@@ -75,6 +76,8 @@ export interface ReaderOptions {
   readonly storeName: string
   /** The feature services that `POST /online` knows; none unless given. */
   readonly services?: Services
+  /** Keeps a sample of what is served; without it nothing is kept. Whoever made it closes it, after the reader. */
+  readonly sampler?: Sampler
   /** What a set clock has to say for itself; null on the machine's own clock. Asked for every answer: clocks move. */
   readonly clockNote: string | null
   /** Who may ask, how much is taken on; anybody, and the usual bounds, without it. */
@@ -118,8 +121,9 @@ export function createReader(options: ReaderOptions): FastifyInstance {
       .send(errorBody({ code: 'unknown_route', message }))
   })
 
-  const answers = createAnswers({ store, nowMs, services: options.services ?? servicesOf([]) })
-  const once = coalesced()
+  const { services = servicesOf([]), sampler = noSampler } = options
+  const answers = createAnswers({ store, nowMs, services, sampler, metrics: edge.metrics })
+  const once = coalesced(() => edge.metrics.coalesced.add(1))
   readBodies(app)
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
     const address = request.raw.url ?? ''

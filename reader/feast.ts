@@ -10,6 +10,7 @@ import { scalarJson, valueJson, type FeatureValue } from '../online/index.ts'
 import { isObject, maxRows, shown, type AskedVectors } from './body.ts'
 import { NotFoundError } from './errors.ts'
 import type { Wanted } from './plan.ts'
+import type { Tally } from './tally.ts'
 import { moveTo, type ReadLookup, type Vectors } from './vectors.ts'
 
 export type AskedFeast = AskedVectors
@@ -71,7 +72,7 @@ function readReference(given: unknown): Wanted {
 
 const epoch = '"1970-01-01T00:00:00Z"'
 
-export function feastJson({ rows }: AskedFeast, vectors: Vectors): string {
+export function feastJson({ rows }: AskedFeast, vectors: Vectors, tally: Tally): string {
   const { plan, lookups } = vectors
   const made = plan.onDemand.flatMap((step) => step.made)
   const used = usedColumns(vectors)
@@ -83,6 +84,7 @@ export function feastJson({ rows }: AskedFeast, vectors: Vectors): string {
   ]
   for (let row = 0; row < vectors.rows; row++) {
     moveTo(lookups, row)
+    tally.row()
     plan.stored.forEach(({ lookup, feature }, at) => {
       const { cursor } = lookups[lookup] as ReadLookup
       const column = results[entities.length + at] as FeastColumn

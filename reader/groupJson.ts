@@ -2,6 +2,7 @@
 import { groupAge, scalarJson, type GroupCard, type GroupCursor, type LoadMark } from '../online/index.ts'
 import type { EpochMs } from '../model/index.ts'
 import type { Question } from './question.ts'
+import type { Tally } from './tally.ts'
 
 export interface GroupAnswer {
   readonly card: GroupCard & { readonly complete: LoadMark }
@@ -22,13 +23,14 @@ export function groupHead({ card, nowMs }: GroupAnswer) {
   }
 }
 
-export function groupJson(answer: GroupAnswer): string {
+export function groupJson(answer: GroupAnswer, tally: Tally): string {
   const { card, cursor, question } = answer
   const keyNames = card.keys.map(({ name }) => `${JSON.stringify(name)}:`)
   const names = cursor.features.map(({ name }) => `${JSON.stringify(name)}:{"value":`)
   let text = `${JSON.stringify(groupHead(answer)).slice(0, -1)},"results":[`
   for (const [row, id] of question.entityIds.entries()) {
     cursor.moveTo(row)
+    tally.row()
     const keys = keyNames.map((name, at) => name + scalarJson(question.keys[row]?.[at] ?? ''))
     let features = ''
     for (const [at, name] of names.entries()) {

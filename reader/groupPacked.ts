@@ -2,6 +2,7 @@
 import { encodeFeature } from '../online/index.ts'
 import { groupHead, type GroupAnswer } from './groupJson.ts'
 import { packed, Packer } from './packer.ts'
+import type { Tally } from './tally.ts'
 
 const words = {
   entityId: packed('entity_id'),
@@ -12,7 +13,7 @@ const words = {
   status: packed('status'),
 }
 
-export function groupPacked(answer: GroupAnswer): Buffer {
+export function groupPacked(answer: GroupAnswer, tally: Tally): Buffer {
   const { card, cursor, question } = answer
   const names = cursor.features.map(({ name }) => packed(name))
   const packer = new Packer()
@@ -20,6 +21,7 @@ export function groupPacked(answer: GroupAnswer): Buffer {
   packer.array(question.entityIds.length)
   for (const [row, id] of question.entityIds.entries()) {
     cursor.moveTo(row)
+    tally.row()
     packer.map(4)
     packer.raw(words.entityId)
     packer.value(id)

@@ -2,6 +2,7 @@ export { checkListening, checkTokens, createAccess, type Access } from './access
 export { createReader, type ReaderOptions } from './createReader.ts'
 export { servicesOf, type Services } from './answers.ts'
 export { NotFoundError } from './errors.ts'
+export { createSampler, type SampleCounts, type Sampler } from './sampler.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { usualBounds, type Bounds, type Gate, type ShedReason } from './shedding.ts'
 export type { ReaderMetrics } from './metrics.ts'

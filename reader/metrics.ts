@@ -6,7 +6,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { EpochMs } from '../model/index.ts'
-import { groupAge, type GroupCard, type OnlineStore } from '../online/index.ts'
+import { groupAge, type CachedStore, type GroupCard, type OnlineStore } from '../online/index.ts'
 import {
   counter,
   gauge,
@@ -18,6 +18,7 @@ import {
   type Sample,
 } from './prometheus.ts'
 import type { Gate } from './shedding.ts'
+import type { ValueCounts } from './tally.ts'
 
 /** Counters for whoever answers; `add(count, …labels)`. */
 export interface ReaderMetrics {
@@ -29,10 +30,18 @@ export interface ReaderMetrics {
   readonly serviceRequests: Counter
   /** Requests that waited for the answer of an equal one, in place of asking the store again. */
   readonly coalesced: Counter
-  readonly cacheHits: Counter
-  readonly cacheMisses: Counter
+  /** Counts one answer: of which groups, for so many entities each, and its stored values by status. */
+  count(answer: CountedAnswer): void
   /** Adds what counts requests, before any route, and `GET /metrics`. */
   addTo(app: FastifyInstance, store: OnlineStore, nowMs: () => EpochMs): void
+}
+
+export interface CountedAnswer {
+  /** A group that is taken in two roles stands there twice. */
+  readonly groups: readonly string[]
+  readonly entities: number
+  readonly service: string | null
+  readonly values: ValueCounts
 }
 
 /** From a hot key on this machine to a batch that hits its deadline. */
@@ -56,10 +65,8 @@ export function createMetrics(gate: Gate): ReaderMetrics {
     name('coalesced_requests_total'),
     'Requests that shared the answer of an equal one.',
   )
-  const cacheHits = counter(name('cache_hits_total'), 'Entities answered from the cache of this process.')
-  const cacheMisses = counter(name('cache_misses_total'), 'Entities that the cache did not have.')
   const families: readonly Family[] = [
-    ...[requests, durations, entities, values, serviceRequests, coalesced, cacheHits, cacheMisses],
+    ...[requests, durations, entities, values, serviceRequests, coalesced],
     ...gateFamilies(gate),
     ...processFamilies(),
   ]
@@ -68,7 +75,14 @@ export function createMetrics(gate: Gate): ReaderMetrics {
     if (pass !== null) durations.observe((performance.now() - pass.arrivedAt) / 1000, route)
   }
   return {
-    ...{ entities, values, serviceRequests, coalesced, cacheHits, cacheMisses },
+    ...{ entities, values, serviceRequests, coalesced },
+    count(answer) {
+      for (const group of answer.groups) entities.add(answer.entities, group)
+      if (answer.service !== null) serviceRequests.add(1, answer.service)
+      for (const [group, byStatus] of answer.values) {
+        for (const [status, count] of byStatus) if (count > 0) values.add(count, group, status)
+      }
+    },
     addTo(app, store, nowMs) {
       app.addHook('onRoute', (route) => {
         const { url } = route
@@ -84,11 +98,27 @@ export function createMetrics(gate: Gate): ReaderMetrics {
       })
       app.get('/metrics', async (_request, reply) => {
         const ofGroups = await groupFamilies(store, nowMs())
-        return reply.type(textFormat).send(writeFamilies([...families, ...ofGroups]))
+        return reply.type(textFormat).send(writeFamilies([...families, ...cacheFamilies(store), ...ofGroups]))
       })
     },
   }
 }
+
+/** Of a store that is read through a cache. */
+function cacheFamilies(store: OnlineStore): Family[] {
+  if (!isCached(store)) return []
+  const { hits, misses, bytes } = store.counters()
+  const total = (name: string, help: string, value: number): Family => {
+    return { name, help, type: 'counter', samples: () => [{ labels: {}, value }] }
+  }
+  return [
+    total('asof_reader_cache_hits_total', 'Entities answered from the cache of this process.', hits),
+    total('asof_reader_cache_misses_total', 'Entities that the cache did not have.', misses),
+    gauge('asof_reader_cache_bytes', 'What the cache holds.', () => bytes),
+  ]
+}
+
+const isCached = (store: OnlineStore): store is CachedStore => 'counters' in store
 
 function gateFamilies(gate: Gate): Family[] {
   return [

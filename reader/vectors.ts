@@ -20,6 +20,8 @@ import { askedKeys, type AskedKeys } from './rows.ts'
 /** One lookup of a plan, read. */
 export interface ReadLookup {
   readonly cursor: GroupCursor
+  /** The key texts that were asked for. */
+  readonly texts: AskedKeys['texts']
   readonly places: AskedKeys['places']
   readonly complete: LoadMark
 }
@@ -29,6 +31,8 @@ export interface Vectors {
   readonly rows: number
   readonly nowMs: EpochMs
   readonly lookups: readonly ReadLookup[]
+  /** What functions were given, by name and row. */
+  readonly request: ReadonlyMap<string, readonly OnDemandValue[]>
   /** By row, what functions made, in the order of the plan; empty where there are none. */
   readonly made: readonly (readonly FunctionValue[])[]
 }
@@ -74,11 +78,12 @@ export async function readVectors(
     const { complete } = one.card
     if (complete === null) throw new NotLoadedError(lookup.group)
     const cursor = new GroupCursor(one, now, lookup.features)
-    lookups.push({ cursor, complete, places: asked[at]?.places ?? null })
+    const { texts = [], places = null } = asked[at] ?? {}
+    lookups.push({ cursor, complete, texts, places })
   }
   if (!allowStray) refuseStray(plan, found, rows)
   const made = plan.onDemand.length === 0 ? [] : makeValues(plan, lookups, request, rows.count, now)
-  return { plan, rows: rows.count, nowMs: now, lookups, made }
+  return { plan, rows: rows.count, nowMs: now, lookups, request, made }
 }
 
 /** Where a stored column is taken from. */

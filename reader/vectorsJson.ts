@@ -2,19 +2,20 @@
 import type { FunctionValue } from '../model/index.ts'
 import { valueJson } from '../online/index.ts'
 import type { MadeColumn } from './plan.ts'
-import { moveTo, storedPlaces, type StoredPlace, type Vectors } from './vectors.ts'
+import type { Tally } from './tally.ts'
+import { moveTo, type StoredPlace, type Vectors } from './vectors.ts'
 import { vectorsHeadJson } from './vectorsHead.ts'
 
-export function vectorsJson(vectors: Vectors): string {
+/** @param tally of the stored places, in their order */
+export function vectorsJson(vectors: Vectors, stored: readonly StoredPlace[], tally: Tally): string {
   const { plan, lookups } = vectors
   const made = plan.onDemand.flatMap((step) => step.made)
-  const stored = storedPlaces(vectors)
   const allPresent = stored.map(() => '"PRESENT"').join(',')
   let text = `${vectorsHeadJson(vectors)},"results":[`
   for (let row = 0; row < vectors.rows; row++) {
     moveTo(lookups, row)
     let values = storedValues(stored)
-    let statuses = arePresent(stored) ? allPresent : storedStatuses(stored)
+    let statuses = tally.row() ? allPresent : storedStatuses(stored)
     if (made.length > 0) {
       const separator = stored.length > 0 ? ',' : ''
       values += separator + madeValues(made, vectors.made[row] ?? [])
@@ -47,11 +48,6 @@ function storedValues(stored: readonly StoredPlace[]): string {
   }
   flush()
   return text
-}
-
-function arePresent(stored: readonly StoredPlace[]): boolean {
-  for (const { cursor, feature } of stored) if (!cursor.isAt(feature)) return false
-  return true
 }
 
 const storedStatuses = (stored: readonly StoredPlace[]) =>

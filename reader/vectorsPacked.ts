@@ -1,7 +1,8 @@
 /** Vectors as MessagePack: values as they are stored, event timestamps as microseconds. */
 import { encodeFeature } from '../online/index.ts'
 import { packed, Packer } from './packer.ts'
-import { moveTo, storedPlaces, type StoredPlace, type Vectors } from './vectors.ts'
+import type { Tally } from './tally.ts'
+import { moveTo, type StoredPlace, type Vectors } from './vectors.ts'
 import { vectorsHead } from './vectorsHead.ts'
 
 const statusBytes = {
@@ -11,9 +12,9 @@ const statusBytes = {
   OUTSIDE_MAX_AGE: packed('OUTSIDE_MAX_AGE'),
 } as const
 
-export function vectorsPacked(vectors: Vectors): Buffer {
+/** @param tally of the stored places, in their order */
+export function vectorsPacked(vectors: Vectors, stored: readonly StoredPlace[], tally: Tally): Buffer {
   const { plan, lookups, rows } = vectors
-  const stored = storedPlaces(vectors)
   const made = plan.onDemand.flatMap((step) => step.made)
   const frame = frameOf(stored.length + made.length, lookups.length)
   const packer = new Packer()
@@ -23,9 +24,9 @@ export function vectorsPacked(vectors: Vectors): Buffer {
     moveTo(lookups, row)
     const values = vectors.made[row] ?? []
     packer.raw(frame.beforeValues)
-    const isStoredPresent = writeStored(packer, stored)
+    writeStored(packer, stored)
     made.forEach((column, at) => packer.raw(encodeFeature(column, values[at] ?? column.default)))
-    if (isStoredPresent && !values.includes(null)) packer.raw(frame.allPresent)
+    if (tally.row() && !values.includes(null)) packer.raw(frame.allPresent)
     else {
       packer.raw(frame.beforeStatuses)
       for (const { cursor, feature } of stored) packer.raw(statusBytes[cursor.status(feature)])
@@ -80,9 +81,8 @@ function frameOf(columns: number, lookups: number): Frame {
   return frame
 }
 
-/** What stands one behind the other in a value is copied at once. @returns whether all of them are PRESENT */
-function writeStored(packer: Packer, stored: readonly StoredPlace[]): boolean {
-  let isPresent = true
+/** What stands one behind the other in a value is copied at once. */
+function writeStored(packer: Packer, stored: readonly StoredPlace[]): void {
   for (let at = 0; at < stored.length;) {
     const { cursor, feature, together } = stored[at] as StoredPlace
     const count = Math.min(together, cursor.runFrom(feature))
@@ -93,8 +93,6 @@ function writeStored(packer: Packer, stored: readonly StoredPlace[]): boolean {
       packer.room(cursor.sizeOf(feature))
       packer.at = cursor.copyTo(packer.bytes, packer.at, feature)
     }
-    const end = at + Math.max(count, 1)
-    for (; at < end; at++) isPresent = isPresent && cursor.isAt((stored[at] as StoredPlace).feature)
+    at += Math.max(count, 1)
   }
-  return isPresent
 }

@@ -14,20 +14,30 @@ export interface ReaderAnswer {
 }
 
 /**
- * One GET.
+ * One GET, or a POST where there is a question.
  *
  * Over TLS the reader must show the very certificate that is configured here: on this machine it is reached by an
  * address that no certificate names. Nothing is sent before it has.
  *
  * @param url where the reader of this machine listens
+ * @param question a body, as JSON
  * @throws UnavailableError where nothing answers there, or somebody else; InputError where the token does not count
  */
-export async function askReader({ reader }: Config, url: string, path: string): Promise<ReaderAnswer> {
+export async function askReader(
+  { reader }: Config,
+  url: string,
+  path: string,
+  question?: string,
+): Promise<ReaderAnswer> {
   const [token] = readTokens(reader)
   const certificate = readCertificate(reader)
   const address = new URL(path, url)
   const options: RequestOptions = {
-    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    method: question === undefined ? 'GET' : 'POST',
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(question === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     ...(certificate === null
       ? {}
       : { createConnection: (_, use) => void pinned(address, certificate.cert, use) }),
@@ -36,7 +46,7 @@ export async function askReader({ reader }: Config, url: string, path: string): 
   address.protocol = 'http:'
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      request(address, options, resolve).once('error', reject).end()
+      request(address, options, resolve).once('error', reject).end(question)
     })
     if (response.statusCode === 401) {
       throw new InputError(

@@ -12,8 +12,6 @@ import { get } from './commands/get.ts'
 import { init } from './commands/init.ts'
 import { janitor } from './commands/janitor.ts'
 import { materialize } from './commands/materialize.ts'
-import { onlineDrop } from './commands/onlineDrop.ts'
-import { onlineVerify } from './commands/onlineVerify.ts'
 import { plan } from './commands/plan.ts'
 import { refresh } from './commands/refresh.ts'
 import { resolveGate } from './commands/resolve.ts'
@@ -23,6 +21,7 @@ import { status } from './commands/status.ts'
 import { stop } from './commands/stop.ts'
 import { demo } from './demo/demo.ts'
 import { janitorAge } from '../workflows/names.ts'
+import { addOnlineCommands } from './onlineCommands.ts'
 import { outputOption, type Calling, type Given } from './options.ts'
 import { exitCodeOf, exitCodes } from './output.ts'
 import { addTrainCommands } from './trainCommands.ts'
@@ -135,30 +134,19 @@ addTrainCommands(
   command('train', 'training sets: labels joined with what was served at their times'),
   calling,
 )
-const online = command('online', 'the online stores')
-online
-  .command('verify [group]')
-  .description('compare every stored value of every online store with the published table')
-  .addOption(outputOption())
-  .action(
-    calling((config, group: string | undefined, { output }: Given) => onlineVerify(config, group, output)),
+addOnlineCommands(command('online', 'the online stores'), calling)
+command('get <what> <asked...>', 'read online values, as the reader serves them')
+  .addHelpText(
+    'after',
+    `
+A feature group is asked for entities, a feature service by columns with one value a row:
+  asof get airport_delays_v1 ATL JFK
+  asof get connection_model_v1 origin=ATL,JFK destination=JFK,ATL distance=760,760
+In a column \\, is a comma inside a value, \\e the empty text, and nothing at all is null.`,
   )
-online
-  .command('drop <group>')
-  .description('make the online stores forget a group: its values first, then that there was one')
-  .option('--store <name>', 'of one store only, as ASOF_ONLINE calls it')
   .addOption(outputOption())
   .action(
-    calling((config, group: string, { store, output }: Given & { store?: string }) =>
-      onlineDrop(config, { group, ...(store === undefined ? {} : { store }) }, output),
-    ),
-  )
-command('get <group> <entities...>', 'read online values, as the reader serves them')
-  .addOption(outputOption())
-  .action(
-    calling((config, group: string, entities: string[], { output }: Given) =>
-      get(config, group, entities, output),
-    ),
+    calling((config, what: string, asked: string[], { output }: Given) => get(config, what, asked, output)),
   )
 command('status', 'groups, what is published of them, and the newest runs')
   .addOption(outputOption())

@@ -1,7 +1,8 @@
 /**
  * Which online stores there are: `ASOF_ONLINE`, a comma-separated list of `lmdb` and addresses of Redis, such as
- * `lmdb,redis://user:password@host:6379/0`. The first one serves; all are loaded. A second Redis wants a name:
- * `cache=redis://other:6379/0`. Names go into marks and into the names of load files.
+ * `lmdb,redis://user:password@host:6379/0`, with replicas or of a Redis Cluster, too (`online/redisAddress.ts`). The first
+ * one serves; all are loaded. A second Redis wants a name: `cache=redis://other:6379/0`. Names go into marks and into the
+ * names of load files.
  */
 import { InputError } from '../model/index.ts'
 import { redisLabel } from '../online/index.ts'
@@ -44,7 +45,7 @@ function parseEntry(entry: string): OnlineStoreConfig {
     redisLabel(url)
   } catch {
     throw new InputError(
-      `ASOF_ONLINE: the entry for ${name} is neither lmdb nor the address of a Redis. Write redis://host:6379/0, or rediss:// for TLS, with user:password@ before the host where it wants them, and %2C for a comma.`,
+      `ASOF_ONLINE: the entry for ${name} is neither lmdb nor the address of a Redis. Write redis://host:6379/0, or rediss:// for TLS, with user:password@ before the host where it wants them, and %2C for a comma; a cluster is redis+cluster://host:7000?nodes=host:7001;host:7002.`,
     )
   }
   return { name, url }

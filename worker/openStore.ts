@@ -2,14 +2,21 @@
  * Opens a store: every connection of the embedded column, once, for the worker, the command line and the tests.
  *
  * Under the store's home: `store.db` (Iceberg's catalog and the registry, one SQLite file), `warehouse/` (table files),
- * `online/` (LMDB), `spill/` (DuckDB). `ASOF_ONLINE` names other online stores (`onlineConfig.ts`).
+ * `online/` (LMDB), `online-samples/` (LMDB, what readers have served), `spill/` (DuckDB). `ASOF_ONLINE` names other online stores (`onlineConfig.ts`).
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ActivityDeps } from '../activities/index.ts'
 import { localFileIO, openSqlite, sqlCatalog, type CatalogTables } from '../iceberg/index.ts'
 import { openDuckDb } from '../offline/index.ts'
-import { openLmdb, openRedis, type OnlineStore } from '../online/index.ts'
+import {
+  openLmdb,
+  openLmdbSamples,
+  openRedis,
+  openRedisSamples,
+  type OnlineStore,
+  type SampleStore,
+} from '../online/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
@@ -23,6 +30,7 @@ export interface Store extends ActivityDeps {
 
 export const databasePath = (config: Config) => join(config.home, 'store.db')
 export const warehousePath = (config: Config) => join(config.home, 'warehouse')
+export const samplesPath = (config: Config) => join(config.home, 'online-samples')
 export const onlinePath = (config: Config) => join(config.home, 'online')
 
 export async function openStore(config: Config): Promise<Store> {
@@ -81,4 +89,14 @@ export function openOnlineStore(
     return openRedis({ url, name, store: config.store, ...(now === undefined ? {} : { now }) })
   if (readOnly) mkdirSync(onlinePath(config), { recursive: true })
   return openLmdb({ path: onlinePath(config), store: config.store, readOnly })
+}
+
+/** The served samples of an online store. */
+export function openSampleStore(
+  config: Config,
+  { name, url }: OnlineStoreConfig,
+  readOnly = false,
+): SampleStore {
+  if (url !== null) return openRedisSamples({ url, name, store: config.store })
+  return openLmdbSamples({ path: samplesPath(config), store: config.store, readOnly })
 }

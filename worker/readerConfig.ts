@@ -31,6 +31,7 @@ export const readerVariables = {
   ASOF_READER_ALLOW_ANONYMOUS: z.enum(['0', '1'], 'neither 1 nor 0').default('0'),
   ASOF_READER_TLS_CERT: text.optional(),
   ASOF_READER_TLS_KEY: text.optional(),
+  ASOF_READER_SAMPLES: z.enum(['on', 'off'], 'neither on nor off').default('on'),
   ASOF_READER_CONCURRENCY: wholeNumber.default(usualBounds.concurrency),
   ASOF_READER_QUEUE: wholeNumber.default(usualBounds.queue),
   ASOF_READER_DEADLINE: time.refine((ms) => ms > 0, 'no time at all').default(usualBounds.deadlineMs),
@@ -50,6 +51,8 @@ export interface ReaderConfig {
   readonly allowAnonymous: boolean
   /** Absolute paths of PEM files; null for plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
+  /** Whether it keeps a sample of what it serves. */
+  readonly samples: boolean
   readonly bounds: Pick<Bounds, 'concurrency' | 'queue' | 'deadlineMs'>
   /** Connections at most; null for as many as the system gives. */
   readonly maxConnections: number | null
@@ -79,6 +82,7 @@ export function readerConfigOf(
       cert === undefined || key === undefined
         ? null
         : { certFile: resolve(folder, cert), keyFile: resolve(folder, key) },
+    samples: values.ASOF_READER_SAMPLES === 'on',
     bounds: {
       concurrency: values.ASOF_READER_CONCURRENCY,
       queue: values.ASOF_READER_QUEUE,

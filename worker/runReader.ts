@@ -3,12 +3,12 @@ import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { openSqlite } from '../iceberg/index.ts'
 import { InputError } from '../model/index.ts'
-import { createAccess, createEdge, createReader } from '../reader/index.ts'
+import { createAccess, createEdge, createReader, createSampler } from '../reader/index.ts'
 import { openRegistry, type RegisteredService, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
 import { openReaderStore } from './openReaderStore.ts'
-import { databasePath } from './openStore.ts'
+import { databasePath, openSampleStore } from './openStore.ts'
 import { readAccess } from './readerConfig.ts'
 import { servedServices } from './servedServices.ts'
 import { followClock, openStoreClock } from './storeClock.ts'
@@ -32,6 +32,8 @@ export async function runReader(config: Config): Promise<void> {
   if (!isClockSet) await registry.close()
   const stopFollowing = followClock(clock, say)
   const store = await openReaderStore(config, serving, say)
+  const samples = config.reader.samples ? openSampleStore(config, serving) : null
+  const sampler = samples === null ? null : createSampler({ store: samples, say })
   const edge = createEdge({ access: createAccess(tokens), bounds, server: { tls, maxConnections } })
   const reader = createReader({
     store,
@@ -45,10 +47,13 @@ export async function runReader(config: Config): Promise<void> {
       return clock.note
     },
     edge,
+    ...(sampler === null ? {} : { sampler }),
   })
   let stopping: Promise<void> | null = null
   const stop = async () => {
     await edge.drain(reader, graceMs)
+    await sampler?.close()
+    await samples?.close()
     await store.close()
     await stopFollowing()
     if (isClockSet) await registry.close()
@@ -73,6 +78,16 @@ export async function runReader(config: Config): Promise<void> {
   process.send?.('ready')
 }
 
+/** The registry is opened for as long as it takes to ask. */
+async function registeredServices(config: Config): Promise<readonly RegisteredService[]> {
+  const registry = await openRegistry(await openSqlite<RegistryTables>(databasePath(config)))
+  try {
+    return await registry.services()
+  } finally {
+    await registry.close()
+  }
+}
+
 async function listen(reader: FastifyInstance, host: string, port: number): Promise<void> {
   try {
     await reader.listen({ host, port })
@@ -81,16 +96,6 @@ async function listen(reader: FastifyInstance, host: string, port: number): Prom
     throw new InputError(
       `The reader cannot listen on port ${port} of ${host} (${code}). Set ASOF_READER_HOST to an address of this machine and ASOF_READER_PORT to a port that is free.`,
     )
-  }
-}
-
-/** The registry is opened for as long as it takes to ask. */
-async function registeredServices(config: Config): Promise<readonly RegisteredService[]> {
-  const registry = await openRegistry(await openSqlite<RegistryTables>(databasePath(config)))
-  try {
-    return await registry.services()
-  } finally {
-    await registry.close()
   }
 }
 

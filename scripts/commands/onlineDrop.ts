@@ -1,7 +1,8 @@
 /** `asof online drop`: an online store forgets a group, so that a load can fill it anew or nobody is served from it. */
 import { InputError } from '../../model/index.ts'
-import type { OnlineStore } from '../../online/index.ts'
+import { groupSubject, isStorageName, type OnlineStore } from '../../online/index.ts'
 import type { Config } from '../../worker/config.ts'
+import { openSampleStore } from '../../worker/openStore.ts'
 import { bold, print, say, table, type Format } from '../output.ts'
 import { withStore } from './withStore.ts'
 
@@ -25,6 +26,7 @@ export async function onlineDrop(
         throw error
       })
       if (entities !== null) found.push({ store: online.name, entities })
+      await dropSamples(config, online.name, group)
     }
     if (found.length === 0) throw await unknownGroup(chosen, group)
     return { dropped: found, isServed: store.definitions.groups.get(group)?.online === true }
@@ -41,6 +43,18 @@ export async function onlineDrop(
     say(
       `Readers answer 503 for ${group} until it is loaded, which a running worker does by itself in a quarter of a minute. Or at once: ${bold(`asof materialize ${group}`)}`,
     )
+  }
+}
+
+/** What readers have served of the group holds its values, too. */
+async function dropSamples(config: Config, name: string, group: string): Promise<void> {
+  const store = config.onlineStores.find((one) => one.name === name)
+  if (store === undefined || !isStorageName(group)) return
+  const samples = openSampleStore(config, store)
+  try {
+    await samples.drop(groupSubject(group))
+  } finally {
+    await samples.close()
   }
 }
 

@@ -456,7 +456,7 @@ describe('kept exact by Redis', () => {
 
   test('keys are told apart, whatever is in them', async () => {
     const { raw, store, tracking } = await open()
-    const keys = ['a:b', 'a', ':', 'é🛩', '\u0000', 'a,b', 'x'.repeat(1024)]
+    const keys = ['last_updated', 'a:b', 'a', ':', 'é🛩', '\u0000', 'a,b', 'x'.repeat(1024)]
     const texts = keys.map((key) => key.replace(/,/g, '\\,'))
     await load(raw, 2, keys)
     for (const [index, key] of keys.entries()) {

@@ -53,14 +53,14 @@ describe('redis', () => {
     const keys = await server.look((client) => client.keys('*'))
     expect(keys.sort()).toEqual([
       'test',
-      'test::a_v1',
       'test:a_v1',
       'test:a_v1:ATL',
       'test:a_v1:last_updated',
       'testa',
-      'testa::b_v1',
       'testa:b_v1',
       'testa:b_v1:ATL',
+      '{test:a_v1}',
+      '{testa:b_v1}',
     ])
     await other.close()
   })
@@ -157,7 +157,7 @@ describe('records of groups', () => {
   test('of before there were versions are read with every read, until a load puts one', async () => {
     const { server, writer, reader, close } = await open()
     await writer.write(wide, order(1), [row])
-    const forget = () => server.look((client) => client.del(`test::${group}`))
+    const forget = () => server.look((client) => client.del(`{test:${group}}`))
     const complete = async () => (await reader.fetch([{ group, keys: () => ['a'] }]))[0]?.card.complete
     await forget()
     expect([await complete(), await complete()]).toEqual([null, null])

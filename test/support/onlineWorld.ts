@@ -91,6 +91,7 @@ export function through(store: OnlineStore, write: OnlineStore['write']): Online
     startLoad: (card, load) => store.startLoad(card, load),
     write,
     finishLoad: (id, mark, life) => store.finishLoad(id, mark, life),
+    unfinishedLoads: (id) => store.unfinishedLoads(id),
     fetch: (asks) => store.fetch(asks),
     scan: (id) => store.scan(id),
     drop: (id) => store.drop(id),

@@ -36,6 +36,12 @@ export interface TestRedisOptions {
   readonly settings?: readonly string[]
 }
 
+/** A test process that ends before its servers takes them along. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const program = findRedis()
   if (program === null)
@@ -44,9 +50,6 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   const port = await freePort()
   const { password, isPersistent = true, settings = [] } = options
   let child: ChildProcess | null = null
-  // A test process that ends in any other way takes its server along.
-  const takeAlong = () => void child?.kill('SIGKILL')
-  process.once('exit', takeAlong)
   const connect = () =>
     new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password })
   const redis: TestRedis = {
@@ -62,6 +65,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       await redis.kill()
       if (empty) rmSync(join(folder, 'appendonlydir'), { recursive: true, force: true })
       // Without fsync every write is with the system before it is answered, and outlives the process.
+      if (child !== null) running.delete(child)
       child = spawn(
         program,
         [
@@ -72,6 +76,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
         ],
         { stdio: 'ignore' },
       )
+      running.add(child)
       await untilReady(connect, child)
     },
     pause: () => void child?.kill('SIGSTOP'),
@@ -85,7 +90,6 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       }
     },
     async end() {
-      process.off('exit', takeAlong)
       await redis.kill()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -119,7 +123,7 @@ async function untilReady(connect: () => Redis, child: ChildProcess): Promise<vo
   throw new Error('The Redis of this test did not start.')
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

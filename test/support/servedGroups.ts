@@ -8,6 +8,13 @@ import { afterAll } from 'vitest'
 import { openLmdb, valueSchema, type GroupCard, type OnlineStore } from '../../online/index.ts'
 import { createReader, type ReaderOptions } from '../../reader/index.ts'
 
+/** What tests start inside of themselves: a hook that is added there would come too late. */
+const closers: (() => Promise<unknown>)[] = []
+const atEnd = (close: () => Promise<unknown>) => void closers.push(close)
+afterAll(async () => {
+  for (const close of closers.toReversed()) await close()
+})
+
 export const airports = 'airport_delays_v1'
 export const trips = 'trip_v2'
 const hour = 36e5
@@ -58,7 +65,7 @@ export async function fillGroups(store: OnlineStore, { finish = true } = {}): Pr
 
 export async function openFilled(path: string): Promise<OnlineStore> {
   const store = openLmdb({ path, store: 'test' })
-  afterAll(() => store.close())
+  atEnd(() => store.close())
   await fillGroups(store)
   return store
 }
@@ -85,7 +92,7 @@ export const bearer = (token: string): RequestInit => ({ headers: { authorizatio
 export async function serve(store: OnlineStore, change: Partial<ReaderOptions> = {}) {
   const app = createReader({ store, nowMs: () => loadedAtMs, storeName: 'test', clockNote: null, ...change })
   await app.listen({ host: '127.0.0.1', port: 0 })
-  afterAll(() => app.close())
+  atEnd(() => app.close())
   const { port } = app.server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
   return { app, port, url, get: (path: string, init?: RequestInit) => ask(`${url}${path}`, init) }
@@ -123,7 +130,7 @@ export async function startReader(
   let log = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (log += String(text)))
   const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string)
-  afterAll(async () => {
+  atEnd(async () => {
     child.kill('SIGKILL')
     await ended
   })

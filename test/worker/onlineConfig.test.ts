@@ -16,9 +16,21 @@ test('stores in their order, with their names', () => {
     { name: 'lmdb', url: null },
     { name: 'second-2', url: 'rediss://u:p%2C=@b:6380/3' },
   ])
+  const replicated = 'redis://u:p@a:6379/0?replicas=b:6380;c:6381'
+  expect(stores(replicated)).toEqual([{ name: 'redis', url: replicated }])
+  expect(stores('redis+cluster://u:p@a:7000?nodes=b:7001;[::1]:7002,c=rediss+cluster://a:7001')).toEqual([
+    { name: 'redis', url: 'redis+cluster://u:p@a:7000?nodes=b:7001;[::1]:7002' },
+    { name: 'c', url: 'rediss+cluster://a:7001' },
+  ])
 })
 
 test.each([
+  ['redis://:s3cret@a/1?replicas=b', /the entry for redis is neither/],
+  ['redis+cluster://:s3cret@a/1', /the entry for redis is neither/],
+  ['redis+cluster://:s3cret@a?nodes=b', /a cluster is redis\+cluster:/],
+  ['redis+cluster://:s3cret@a?nodes=b:99999', /neither/],
+  ['redis+cluster://:s3cret@a?node=b:7000', /neither/],
+  ['redis+cluster://:s3cret@', /neither/],
   ['lmdb,lmdb', /two online stores called lmdb.*other=redis:/],
   ['redis://a,redis://b', /two online stores called redis/],
   ['redis://a/1,b=redis://user:s3cret@a:6379/1', /redis:\/\/a:6379\/1 under two names/],

@@ -1,0 +1,158 @@
+/** Redis with two replicas to read from: the conformance suite, and replicas and a primary that go and come back. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { InputError, UnavailableError } from '../../model/index.ts'
+import { openRedis } from '../../online/redis.ts'
+import type { OnlineStore } from '../../online/store.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
+
+interface Replicated {
+  readonly url: string
+  readonly primary: TestRedis
+  readonly replicas: readonly TestRedis[]
+}
+
+const servers: TestRedis[] = []
+afterAll(() => Promise.all(servers.map((server) => server.end())))
+
+async function startReplicated(): Promise<Replicated> {
+  const primary = await startRedis({ settings: ['--repl-diskless-sync-delay', '0'] })
+  servers.push(primary)
+  const replicas: TestRedis[] = []
+  for (let at = 0; at < 2; at++) {
+    const replica = await startRedis({ settings: ['--replicaof', `127.0.0.1 ${primary.port}`] })
+    servers.push(replica)
+    replicas.push(replica)
+    await untilLinked(replica)
+  }
+  const list = replicas.map(({ port }) => `127.0.0.1:${port}`).join(';')
+  return { url: `${primary.url}/0?replicas=${list}`, primary, replicas }
+}
+
+async function untilLinked(replica: TestRedis): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    const information = await replica.look((client) => client.info('replication'))
+    if (information.includes('master_link_status:up')) return
+    await sleep(50)
+  }
+  throw new Error('A replica does not follow its primary.')
+}
+
+const offsetOf = (server: TestRedis, name: string) =>
+  server.look(async (client) =>
+    Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(await client.info('replication'))?.[1]),
+  )
+
+/** Comes back when the replicas have what the primary has. */
+async function untilEqual({ primary, replicas }: Replicated): Promise<void> {
+  const wanted = await offsetOf(primary, 'master_repl_offset')
+  for (const replica of replicas) {
+    while ((await offsetOf(replica, 'slave_repl_offset')) < wanted) await sleep(2)
+  }
+}
+
+/** The store, but nothing that changes it comes back before it can be read everywhere. */
+function readAfterWrite(store: OnlineStore, world: Replicated): OnlineStore {
+  const changing = ['write', 'startLoad', 'finishLoad', 'drop']
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name)
+      if (typeof member !== 'function') return member
+      const method = member.bind(target) as (...args: unknown[]) => unknown
+      if (!changing.includes(String(name))) return method
+      return async (...args: unknown[]) => {
+        const done = await method(...args)
+        await untilEqual(world)
+        return done
+      }
+    },
+  })
+}
+
+onlineStoreConformance('redis with replicas', async () => {
+  const world = await startReplicated()
+  const open = () => readAfterWrite(openRedis({ url: world.url, store: 'test' }), world)
+  const store = open()
+  return { store, another: () => Promise.resolve(open()), cleanUp: () => store.close() }
+})
+
+describe('replicas', () => {
+  const group = 'a_v1'
+  let world: Replicated
+  let store: OnlineStore
+  beforeAll(async () => {
+    world = await startReplicated()
+    store = openRedis({ url: world.url, store: 'test', timeoutMs: 1_000 })
+    await store.write(cardOf(group), order(1), [rowOf('a', 1)])
+    await store.finishLoad(group, markOf(order(1)))
+    await untilEqual(world)
+  })
+  afterAll(() => store.close())
+
+  const read = async () => (await readValues(store, group, [['a']]))[0]?.values[0] ?? null
+  const times = async (count: number) => {
+    const found = new Set<unknown>()
+    for (let turn = 0; turn < count; turn++) found.add(await read())
+    return [...found]
+  }
+  const readsOf = (server: TestRedis) =>
+    server.look(async (client) =>
+      Number(/cmdstat_mget:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0),
+    )
+
+  test('are read in turn, and the primary is not', async () => {
+    await read()
+    const all = [world.primary, ...world.replicas]
+    const before = await Promise.all(all.map(readsOf))
+    expect(await times(20)).toEqual([1n])
+    const after = await Promise.all(all.map(readsOf))
+    expect(after.map((calls, at) => calls - (before[at] ?? 0))).toEqual([0, 10, 10])
+  })
+
+  test('that are killed, or back and empty without their primary, are no proof of anything', async () => {
+    const [one] = world.replicas
+    await one?.kill()
+    expect(await times(6)).toEqual([1n])
+    await one?.start({ empty: true })
+    expect(await times(20)).toEqual([1n])
+    if (one !== undefined) await untilLinked(one)
+    await one?.look((client) => client.replicaof('127.0.0.1', 1))
+    await one?.look(async (client) => {
+      await client.config('SET', 'replica-read-only', 'no')
+      await client.flushall()
+    })
+    expect(await times(20)).toEqual([1n])
+    // Cut off with all that there was: it still holds the group, and says itself that it follows nobody.
+    await one?.start({ empty: true })
+    if (one !== undefined) await untilLinked(one)
+    await one?.look((client) => client.replicaof('127.0.0.1', 1))
+    await store.write(cardOf(group), order(2), [rowOf('a', 2)])
+    await store.finishLoad(group, markOf(order(2)))
+    while ((await read()) !== 2n) await sleep(5)
+    expect(await times(20)).toEqual([2n])
+    await one?.start({ empty: true })
+    if (one !== undefined) await untilLinked(one)
+  })
+
+  test('are read on when the primary is away, but know nothing of groups that they do not have', async () => {
+    await untilEqual(world)
+    await world.primary.kill()
+    expect(await times(10)).toEqual([2n])
+    await expect(store.fetch([{ group: 'other_v1', keys: () => [] }])).rejects.toThrow(UnavailableError)
+    await expect(store.readCard(group)).rejects.toThrow(UnavailableError)
+    await world.primary.start()
+    for (const replica of world.replicas) await untilLinked(replica)
+    expect(await times(10)).toEqual([2n])
+  })
+
+  test.each([
+    'redis://h:1/0?replicas=',
+    'redis://:s3cret@h:1?replicas=a',
+    'redis://:s3cret@h?replicas=a:1,b:2',
+  ])('%s is no address', (url) => {
+    const open = () => openRedis({ url, store: 'test' })
+    expect(open).toThrow(InputError)
+    expect(open).not.toThrow(/s3cret/)
+  })
+})

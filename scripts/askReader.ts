@@ -4,7 +4,7 @@ import { request, type IncomingMessage, type RequestOptions } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { connect, type TLSSocket } from 'node:tls'
-import { UnavailableError } from '../model/index.ts'
+import { InputError, UnavailableError } from '../model/index.ts'
 import type { Config } from '../worker/config.ts'
 import { readCertificate, readTokens } from '../worker/readerConfig.ts'
 
@@ -21,7 +21,7 @@ export interface ReaderAnswer {
  *
  * @param url where the reader of this machine listens
  * @param question a body, as JSON
- * @throws UnavailableError where nothing answers there, or somebody else
+ * @throws UnavailableError where nothing answers there, or somebody else; InputError where the token does not count
  */
 export async function askReader(
   { reader }: Config,
@@ -48,8 +48,14 @@ export async function askReader(
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       request(address, options, resolve).once('error', reject).end(question)
     })
+    if (response.statusCode === 401) {
+      throw new InputError(
+        'The reader wants a token that is not set here. Set ASOF_READER_TOKENS or ASOF_READER_TOKENS_FILE as they were set for `asof dev`.',
+      )
+    }
     return { status: response.statusCode ?? 0, body: await text(response) }
   } catch (error) {
+    if (error instanceof InputError) throw error
     throw new UnavailableError(
       `The reader on ${url} does not answer: ${(error as Error).message}. Stop it with \`asof stop\`, and start it again with \`asof dev\`.`,
     )

@@ -189,6 +189,8 @@ describe('the process', () => {
 
     const config = readConfig(environment, '/')
     expect(await askReader(config, url, online)).toMatchObject({ status: 200 })
+    const stranger = readConfig({ ...environment, ASOF_READER_TOKENS: `${second}-of-another` }, '/')
+    await expect(askReader(stranger, url, online)).rejects.toThrow(/wants a token that is not set here/)
     const mistaken = readConfig(
       { ...environment, ASOF_READER_TLS_CERT: other, ASOF_READER_TLS_KEY: join(folder, 'otherKey.pem') },
       '/',

@@ -94,28 +94,28 @@ const post = (body: unknown, type = 'application/json') => ({
 })
 
 describe('describes what is answered', () => {
-  test.each<[string, string, number, RequestInit?]>([
-    [group, `/feature-groups/${airports}/online?entity_ids=ATL,JFK,OLD,nobody`, 200],
-    [group, `/feature-groups/${trips}/online?entity_ids=7|web&features=trips`, 200],
-    [group, `/feature-groups/${airports}/online`, 400],
-    [group, '/feature-groups/nothing/online?entity_ids=ATL', 404],
-    [group, `/feature-groups/${'x'.repeat(300)}/online?entity_ids=ATL`, 414],
-    [group, `/feature-groups/${airports}/online?entity_ids=${'x'.repeat(600_000)}`, 431],
-    ['POST /online', '/online', 200, post(one)],
-    ['POST /online', '/online', 400, post('{')],
-    ['POST /online', '/online', 400, { method: 'POST' }],
-    ['POST /online', '/online', 404, post({ ...one, features: ['nothing:at'] })],
-    ['POST /online', '/online', 413, post({ ...one, entities: { origin: ['x'.repeat(500)] } })],
-    ['POST /online', '/online', 415, post('a', 'text/plain')],
-    ['POST /get-online-features', '/get-online-features', 200, post(one)],
-    ['POST /get-online-features', '/get-online-features', 422, post({ ...one, entities: {} })],
-    ['POST /get-online-features', '/get-online-features', 404, post({ ...one, features: ['nothing:at'] })],
-    ['POST /get-online-features', '/get-online-features', 415, post('a', 'text/plain')],
-    ['GET /health', '/health', 200],
-    ['GET /ready', '/ready', 200],
-    ['GET /metrics', '/metrics', 200],
-    ['GET /openapi.json', '/openapi.json', 200],
-  ])('%s as %s: %i', async (operation, path, status, init = {}) => {
+  test.each<[string, number, string, RequestInit?]>([
+    [group, 200, `/feature-groups/${airports}/online?entity_ids=ATL,JFK,OLD,nobody`],
+    [group, 200, `/feature-groups/${trips}/online?entity_ids=7|web&features=trips`],
+    [group, 400, `/feature-groups/${airports}/online`],
+    [group, 404, '/feature-groups/nothing/online?entity_ids=ATL'],
+    [group, 414, `/feature-groups/${'x'.repeat(300)}/online?entity_ids=ATL`],
+    [group, 431, `/feature-groups/${airports}/online?entity_ids=${'x'.repeat(600_000)}`],
+    ['POST /online', 200, '/online', post(one)],
+    ['POST /online', 400, '/online', post('{')],
+    ['POST /online', 400, '/online', { method: 'POST' }],
+    ['POST /online', 404, '/online', post({ ...one, features: ['nothing:at'] })],
+    ['POST /online', 413, '/online', post({ ...one, entities: { origin: ['x'.repeat(500)] } })],
+    ['POST /online', 415, '/online', post('a', 'text/plain')],
+    ['POST /get-online-features', 200, '/get-online-features', post(one)],
+    ['POST /get-online-features', 422, '/get-online-features', post({ ...one, entities: {} })],
+    ['POST /get-online-features', 404, '/get-online-features', post({ ...one, features: ['nothing:at'] })],
+    ['POST /get-online-features', 415, '/get-online-features', post('a', 'text/plain')],
+    ['GET /health', 200, '/health'],
+    ['GET /ready', 200, '/ready'],
+    ['GET /metrics', 200, '/metrics'],
+    ['GET /openapi.json', 200, '/openapi.json'],
+  ])('%s: %i', async (operation, status, path, init = {}) => {
     const headers = { ...(init.headers as object), authorization: `Bearer ${token}` }
     const answer = await get(path, { ...init, headers })
     expect(answer.status).toBe(status)

@@ -21,8 +21,8 @@ import { reservoir, type Reservoir } from './reservoir.ts'
 import { microsOf, vectorSample } from './vectorSample.ts'
 import type { Vectors } from './vectors.ts'
 
-/** Of one subject at each write, which are a second apart: its 10,000 samples span a hundred seconds at the least. */
-const mostPicks = 100
+/** Of one subject at each write, which are a second apart: its 10,000 samples span 400 seconds at the least. */
+const mostPicks = 25
 const writeEveryMs = 1_000
 /** A sample is some hundred bytes; one beyond this (vectors, lists) is not worth the room of so many others. */
 const mostBytes = 1 << 16

@@ -330,12 +330,12 @@ describe.each(['lmdb', 'redis'])('samples in %s', (kind) => {
     await busy.end()
     const seconds = (performance.now() - started) / 1000
     const keys = (await groupSamples(samples, delays.id)).map(({ key }) => Number(key.slice(1)))
-    expect(keys.length).toBeGreaterThanOrEqual(100)
+    expect(keys.length).toBeGreaterThanOrEqual(25)
     // A write at its end besides those of whole seconds.
-    expect(keys.length).toBeLessThanOrEqual(100 * Math.floor(seconds + 1))
+    expect(keys.length).toBeLessThanOrEqual(25 * Math.floor(seconds + 1))
     expect(busy.sampler.counts()).toMatchObject({ written: keys.length, lost: 0, bytesWaiting: 0 })
-    // Of one burst the first hundred alone would be no sample of it.
-    expect(keys.filter((key) => key >= 750).length).toBeGreaterThan(10)
+    // Of one burst the first ones alone would be no sample of it.
+    expect(keys.filter((key) => key >= 750).length).toBeGreaterThan(2)
     expect(new Set(keys).size).toBe(keys.length)
   })
 })
@@ -367,9 +367,9 @@ describe('a store of samples that is away', () => {
     }
     const { written, lost } = world.sampler.counts()
     expect(written).toBe(0)
-    expect(lost).toBeGreaterThan(100)
+    expect(lost).toBeGreaterThan(25)
     // What is being written, and what was chosen meanwhile.
-    expect(most).toBeLessThanOrEqual(2 * 100 * 300)
+    expect(most).toBeLessThanOrEqual(2 * 25 * 300)
     expect(world.said).toEqual([expect.stringMatching(/^Served samples are lost until redis takes them/)])
     if (how === 'killed') await server.start()
     else server.resume()

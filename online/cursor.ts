@@ -41,8 +41,6 @@ export class GroupCursor {
   /** Of the entity as a whole: PRESENT where its features are to be looked at. */
   private whole: ValueStatus = 'NOT_FOUND'
   private micros: bigint | null = null
-  /** Most entities of a group are of the same instant. */
-  private written: { readonly micros: bigint; readonly json: string } | null = null
   private lastTag = -1
   private layout: Layout = noLayout
   /** By the schema's features, where each stands in the value that was moved to; with its end behind them. */
@@ -101,8 +99,7 @@ export class GroupCursor {
   get eventTimestampJson(): string {
     const { micros } = this
     if (micros === null) return 'null'
-    if (this.written?.micros !== micros) this.written = { micros, json: `"${formatMicros(micros)}"` }
-    return this.written.json
+    return instantJson(micros)
   }
 
   /** Whether a feature is PRESENT. */
@@ -208,6 +205,19 @@ export class GroupCursor {
     const { schema, indexes } = this.layout
     return readFeature(schema, indexes[feature] as number, this.bytes, place)
   }
+}
+
+/** Most entities of a group are of the same few instants. */
+const instants = new Map<bigint, string>()
+const mostInstants = 1_000
+
+function instantJson(micros: bigint): string {
+  const there = instants.get(micros)
+  if (there !== undefined) return there
+  const json = `"${formatMicros(micros)}"`
+  if (instants.size >= mostInstants) instants.clear()
+  instants.set(micros, json)
+  return json
 }
 
 const nil = 0xc0

@@ -101,7 +101,7 @@ class OneRedis extends RedisStore {
     let open = this.questionsOf(asks)
     while (open.length > 0) {
       const names = open.map((question) => this.namesOf(question))
-      const found = await mget(names.flat())
+      const found = await mget(names.length === 1 ? (names[0] as string[]) : names.flat())
       let end = 0
       open = open.flatMap((question, index) => {
         const pieces = found.slice(end, (end += names[index]?.length ?? 0))

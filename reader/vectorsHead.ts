@@ -1,65 +1,80 @@
 /** What an answer of vectors says once: of which groups, how old they are, and what the columns are. */
+import type { EpochMs } from '../model/index.ts'
 import { groupAge, type GroupCard } from '../online/index.ts'
+import { packed, type Packer } from './packer.ts'
 import type { ReadPlan } from './plan.ts'
 import type { Vectors } from './vectors.ts'
 
-export interface VectorsHead {
-  readonly service: string | null
-  readonly as_of: string
-  readonly groups: readonly {
-    readonly feature_group: string
-    readonly role: string | null
-    readonly age_seconds: number
-    readonly stale: boolean
-    readonly snapshot_id: string
-  }[]
-  readonly features: readonly {
-    readonly name: string
-    readonly type: string
-    readonly group: number | null
-  }[]
+interface ReadGroup {
+  readonly feature_group: string
+  readonly role: string | null
+  readonly age_seconds: number
+  readonly stale: boolean
+  readonly snapshot_id: string
 }
 
-export function vectorsHead({ plan, lookups, nowMs }: Vectors): VectorsHead {
-  return {
-    service: plan.service,
-    as_of: new Date(nowMs).toISOString(),
-    groups: lookups.map(({ cursor: { card }, complete }, at) => {
-      const { ageMs, stale } = groupAge({ ...card, complete }, nowMs)
-      const role = plan.lookups[at]?.role ?? null
-      return {
-        ...{ feature_group: card.group, role, age_seconds: ageMs / 1000, stale },
-        snapshot_id: complete.snapshotId,
-      }
-    }),
-    features: [
-      ...plan.stored.map(({ name, lookup, feature }) => {
-        const type = lookups[lookup]?.cursor.features[feature]?.type ?? ''
-        return { name, type, group: lookup }
-      }),
-      ...plan.onDemand.flatMap(({ made }) => made.map(({ name, type }) => ({ name, type, group: null }))),
-    ],
-  }
+interface ReadColumn {
+  readonly name: string
+  readonly type: string
+  /** Its place among the groups; null for what is computed on demand. */
+  readonly group: number | null
 }
+
+const readGroups = ({ plan, lookups, nowMs }: Vectors): ReadGroup[] =>
+  lookups.map(({ cursor: { card }, complete }, at) => {
+    const { ageMs, stale } = groupAge({ cadenceMs: card.cadenceMs, complete }, nowMs)
+    const role = plan.lookups[at]?.role ?? null
+    return {
+      ...{ feature_group: card.group, role, age_seconds: ageMs / 1000, stale },
+      snapshot_id: complete.snapshotId,
+    }
+  })
+
+const readColumns = ({ plan, lookups }: Vectors): ReadColumn[] => [
+  ...plan.stored.map(({ name, lookup, feature }) => {
+    const type = lookups[lookup]?.cursor.features[feature]?.type ?? ''
+    return { name, type, group: lookup }
+  }),
+  ...plan.onDemand.flatMap(({ made }) => made.map(({ name, type }) => ({ name, type, group: null }))),
+]
 
 /** The same as JSON, without its end. */
 export function vectorsHeadJson(vectors: Vectors): string {
-  const { plan, lookups, nowMs } = vectors
   const { service, features } = fixedParts(vectors)
-  let groups = ''
-  for (const [at, { cursor, complete }] of lookups.entries()) {
-    const { group } = cursor.card
-    const { ageMs, stale } = groupAge({ ...cursor.card, complete }, nowMs)
-    const role = JSON.stringify(plan.lookups[at]?.role ?? null)
-    groups += `${at > 0 ? ',' : ''}{"feature_group":"${group}","role":${role},"age_seconds":${ageMs / 1000},"stale":${stale},"snapshot_id":"${complete.snapshotId}"}`
-  }
-  return `{"service":${service},"as_of":"${new Date(nowMs).toISOString()}","groups":[${groups}],"features":${features}`
+  const groups = JSON.stringify(readGroups(vectors))
+  return `{"service":${service},"as_of":"${instantText(vectors.nowMs)}","groups":${groups},"features":${features}`
+}
+
+/** The same as MessagePack, in a map of so many pairs more. */
+export function packVectorsHead(packer: Packer, vectors: Vectors, more: number): void {
+  const parts = fixedParts(vectors)
+  packer.map(4 + more)
+  packer.raw(parts.packedService)
+  packer.raw(words.asOf)
+  packer.int64(BigInt(Math.floor(vectors.nowMs)) * 1000n)
+  packer.raw(words.groups)
+  packer.value(readGroups(vectors))
+  packer.raw(parts.packedFeatures)
+}
+
+const words = { asOf: packed('as_of'), groups: packed('groups') }
+
+/** Many requests are answered in one millisecond. */
+let written = { ms: NaN, text: '' }
+
+function instantText(ms: EpochMs): string {
+  if (written.ms !== ms) written = { ms, text: new Date(ms).toISOString() }
+  return written.text
 }
 
 interface FixedParts {
   readonly cards: readonly GroupCard[]
+  /** JSON. */
   readonly service: string
   readonly features: string
+  /** MessagePack, names and values. */
+  readonly packedService: Buffer
+  readonly packedFeatures: Buffer
 }
 
 /** What stays the same from answer to answer, for as long as the cards do. */
@@ -69,10 +84,12 @@ function fixedParts(vectors: Vectors): FixedParts {
   const { plan, lookups } = vectors
   const there = known.get(plan)
   if (there !== undefined && lookups.every(({ cursor }, at) => cursor.card === there.cards[at])) return there
-  const { service, features } = vectorsHead(vectors)
+  const features = readColumns(vectors)
   const parts = {
     cards: lookups.map(({ cursor }) => cursor.card),
-    ...{ service: JSON.stringify(service), features: JSON.stringify(features) },
+    ...{ service: JSON.stringify(plan.service), features: JSON.stringify(features) },
+    packedService: Buffer.concat([packed('service'), packed(plan.service)]),
+    packedFeatures: Buffer.concat([packed('features'), packed(features)]),
   }
   known.set(plan, parts)
   return parts

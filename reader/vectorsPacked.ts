@@ -3,7 +3,9 @@ import { encodeFeature } from '../online/index.ts'
 import { packed, Packer } from './packer.ts'
 import type { Tally } from './tally.ts'
 import { moveTo, type StoredPlace, type Vectors } from './vectors.ts'
-import { vectorsHead } from './vectorsHead.ts'
+import { packVectorsHead } from './vectorsHead.ts'
+
+const results = packed('results')
 
 const statusBytes = {
   PRESENT: packed('PRESENT'),
@@ -18,7 +20,8 @@ export function vectorsPacked(vectors: Vectors, stored: readonly StoredPlace[], 
   const made = plan.onDemand.flatMap((step) => step.made)
   const frame = frameOf(stored.length + made.length, lookups.length)
   const packer = new Packer()
-  packer.head(vectorsHead(vectors), 'results')
+  packVectorsHead(packer, vectors, 1)
+  packer.raw(results)
   packer.array(rows)
   for (let row = 0; row < rows; row++) {
     moveTo(lookups, row)

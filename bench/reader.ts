@@ -26,6 +26,11 @@ const oneEntity: Row = {
   floor: byHand,
   goal: { atLeast: 0.9 },
 }
+const oneHotEntity: Row = {
+  what: 'read one of a hundred hot entities over HTTP, kept exact in memory by tracking',
+  floor: byHand,
+  goal: { atLeast: 1 },
+}
 const hundredAsJson: Row = {
   what: 'read 100 entities over HTTP from Redis, JSON',
   floor: byHand,
@@ -43,7 +48,7 @@ const slowest: FigureRow = {
 }
 
 export const reader: Subject = {
-  rows: [oneEntity, hundredAsJson, hundredAsMessagePack, slowest],
+  rows: [oneEntity, oneHotEntity, hundredAsJson, hundredAsMessagePack, slowest],
   measure: (bench) =>
     inServedWorld(bench, async (world) => {
       await refuseDifferentAnswers(
@@ -59,6 +64,7 @@ export const reader: Subject = {
       const hundred = await besideTheFloor(world, hundredAsJson, 100, json)
       return [
         await besideTheFloor(world, oneEntity, 1, json),
+        await besideTheFloor({ ...world, ids: world.hotIds, ours: world.cached }, oneHotEntity, 1, json),
         hundred,
         await besideTheFloor(world, hundredAsMessagePack, 100, messagePack),
         await atHalf(world, hundred.figures.ours),

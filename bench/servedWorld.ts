@@ -21,6 +21,7 @@ const entities = 100_000
 /** Where in the ids those begin that are not there. */
 export const firstStranger = entities
 const strangers = 2_000
+const hotEntities = 100
 const dayMs = 86_400_000
 const ttlMs = 30 * dayMs
 
@@ -36,7 +37,11 @@ export interface ServedWorld {
   readonly files: readonly string[]
   /** One a line: first those that are there, then the strangers. */
   readonly ids: string
+  /** The same of a hundred that are there. */
+  readonly hotIds: string
   readonly ours: Served
+  /** Ours, with what is asked kept in memory. */
+  readonly cached: Served
   readonly floor: Served
 }
 
@@ -75,14 +80,20 @@ export async function inServedWorld<Result>(
   try {
     const { environment, files } = await fillStore(bench, redis.url)
     await withConnection(bench.duckdb, (connection) => putFloorValues(connection, files, redis.url))
-    const ports = [await freePort(), await freePort()] as const
-    const ours = await serve('../dist/worker/reader.js', ports[0], {
-      environment: { ...environment, ASOF_READER_PORT: String(ports[0]) },
+    const read = async (more: Record<string, string> = {}) => {
+      const port = await freePort()
+      const variables = { ...environment, ...more, ASOF_READER_PORT: String(port) }
+      return serve('../dist/worker/reader.js', port, { environment: variables })
+    }
+    const port = await freePort()
+    const floor = await serve('floors/reader.ts', port, { args: [redis.url, String(port), String(ttlMs)] })
+    return await use({
+      ...{ redis, wrk, files, floor },
+      ids: await writeIds(bench, 'ids.txt', entities + strangers),
+      hotIds: await writeIds(bench, 'hotIds.txt', hotEntities),
+      ours: await read(),
+      cached: await read({ ASOF_READER_CACHE: 'tracking' }),
     })
-    const floor = await serve('floors/reader.ts', ports[1], {
-      args: [redis.url, String(ports[1]), String(ttlMs)],
-    })
-    return await use({ redis, wrk, files, ids: await writeIds(bench), ours, floor })
   } finally {
     await Promise.all(started.map((one) => one.stop()))
     await redis.end()
@@ -133,12 +144,16 @@ function servedRows(nowMs: number): string {
       FROM range(${entities}) AS numbers(n)))`
 }
 
-async function writeIds({ duckdb, scratch }: Pick<Bench, 'duckdb' | 'scratch'>): Promise<string> {
-  const path = join(scratch, 'ids.txt')
+async function writeIds(
+  { duckdb, scratch }: Pick<Bench, 'duckdb' | 'scratch'>,
+  name: string,
+  count: number,
+): Promise<string> {
+  const path = join(scratch, name)
   await withConnection(duckdb, (connection) =>
     query(
       connection,
-      `COPY (SELECT ${idOf('n')} FROM range(${entities + strangers}) AS numbers(n) ORDER BY n)
+      `COPY (SELECT ${idOf('n')} FROM range(${count}) AS numbers(n) ORDER BY n)
        TO '${path}' (FORMAT csv, HEADER false)`,
     ),
   )

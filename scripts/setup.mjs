@@ -6,7 +6,15 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensureChromium, ensurePyIceberg, ensureRedis, ensureSchemathesis, ensureTemporal } from './tools.mjs'
+import {
+  ensureChromium,
+  ensureFeast,
+  ensurePyIceberg,
+  ensureRedis,
+  ensureSchemathesis,
+  ensureTemporal,
+  ensureWrk,
+} from './tools.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const say = (/** @type {string} */ sentence) => console.error(`set-up: ${sentence}`)
@@ -31,7 +39,15 @@ function ensurePackages() {
 const wants = {
   demo: [ensureTemporal],
   test: [ensureTemporal, ensurePyIceberg, ensureChromium, ensureRedis],
-  long: [ensureTemporal, ensurePyIceberg, ensureChromium, ensureRedis, ensureSchemathesis],
+  long: [
+    ensureTemporal,
+    ensurePyIceberg,
+    ensureChromium,
+    ensureRedis,
+    ensureSchemathesis,
+    ensureFeast,
+    ensureWrk,
+  ],
 }
 
 try {

@@ -2,7 +2,7 @@
 import { cached, trackRedis, type OnlineStore } from '../online/index.ts'
 import type { Config } from './config.ts'
 import type { OnlineStoreConfig } from './onlineConfig.ts'
-import { openOnlineStore } from './openStore.ts'
+import { openOnlineStore } from './openOnline.ts'
 import { trackedUrl } from './readerCacheConfig.ts'
 
 /**

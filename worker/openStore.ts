@@ -9,29 +9,17 @@ import { join } from 'node:path'
 import type { ActivityDeps } from '../activities/index.ts'
 import { localFileIO, openSqlite, sqlCatalog, type CatalogTables } from '../iceberg/index.ts'
 import { openDuckDb } from '../offline/index.ts'
-import {
-  openLmdb,
-  openLmdbSamples,
-  openRedis,
-  openRedisSamples,
-  type OnlineStore,
-  type SampleStore,
-} from '../online/index.ts'
 import { openRegistry, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
-import type { OnlineStoreConfig } from './onlineConfig.ts'
+import { openOnlineStore } from './openOnline.ts'
+import { databasePath, warehousePath } from './paths.ts'
 import { openStoreClock, type StoreClock } from './storeClock.ts'
 
 export interface Store extends ActivityDeps {
   readonly clock: StoreClock
   close(): Promise<void>
 }
-
-export const databasePath = (config: Config) => join(config.home, 'store.db')
-export const warehousePath = (config: Config) => join(config.home, 'warehouse')
-export const samplesPath = (config: Config) => join(config.home, 'online-samples')
-export const onlinePath = (config: Config) => join(config.home, 'online')
 
 export async function openStore(config: Config): Promise<Store> {
   mkdirSync(config.home, { recursive: true })
@@ -77,26 +65,4 @@ export async function openStore(config: Config): Promise<Store> {
       await registry.close()
     },
   }
-}
-
-/** Redis is asked for nothing before it is used, so that one which is away stops only what needs it. */
-export function openOnlineStore(
-  config: Config,
-  { name, url }: OnlineStoreConfig,
-  { readOnly = false, now }: { readonly readOnly?: boolean; readonly now?: () => number } = {},
-): OnlineStore {
-  if (url !== null)
-    return openRedis({ url, name, store: config.store, ...(now === undefined ? {} : { now }) })
-  if (readOnly) mkdirSync(onlinePath(config), { recursive: true })
-  return openLmdb({ path: onlinePath(config), store: config.store, readOnly })
-}
-
-/** The served samples of an online store. */
-export function openSampleStore(
-  config: Config,
-  { name, url }: OnlineStoreConfig,
-  readOnly = false,
-): SampleStore {
-  if (url !== null) return openRedisSamples({ url, name, store: config.store })
-  return openLmdbSamples({ path: samplesPath(config), store: config.store, readOnly })
 }

@@ -2,7 +2,7 @@
 import { InputError } from '../../model/index.ts'
 import { groupSubject, isStorageName, type OnlineStore } from '../../online/index.ts'
 import type { Config } from '../../worker/config.ts'
-import { openSampleStore } from '../../worker/openStore.ts'
+import { openSampleStore } from '../../worker/openOnline.ts'
 import { bold, print, say, table, type Format } from '../output.ts'
 import { withStore } from './withStore.ts'
 

@@ -15,7 +15,7 @@ import {
   type ServiceSample,
 } from '../../online/index.ts'
 import type { Config } from '../../worker/config.ts'
-import { openOnlineStore, openSampleStore } from '../../worker/openStore.ts'
+import { openOnlineStore, openSampleStore } from '../../worker/openOnline.ts'
 import { print, table, type Format } from '../output.ts'
 import { shownFeature } from './get.ts'
 

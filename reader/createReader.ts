@@ -1,5 +1,5 @@
 /**
- * The HTTP reader: serves online values, and needs nothing but the online store and a clock.
+ * The HTTP reader: serves online values, and needs nothing but the online store, a clock, and definitions for services.
  *
  * `GET /feature-groups/{id}/online?entity_ids=ATL,JFK&features=departures_24h`
  *
@@ -19,7 +19,6 @@
  * A status is PRESENT, NULL_VALUE, NOT_FOUND or OUTSIDE_MAX_AGE, and `value` is null for all but the first. How values
  * are written is in `online/json.ts`: int64 has all its digits, floats keep their bits.
  *
- * `GET /health` is 200 while the process lives; `GET /ready` is 200 once every group has been loaded completely.
  * `POST /online` answers for a feature service, or for a list of features, over several groups at once:
  *
  * ```json
@@ -45,6 +44,9 @@
  * those that are computed on demand last (their `group` is null). `event_timestamps` are in the order of `groups`. Both
  * forms are MessagePack where the request's `Accept` says `application/msgpack`: the same maps, but instants are
  * microseconds as int64 and floats have no strings. Bodies may be MessagePack, too (`Content-Type`).
+ *
+ * `POST /get-online-features` answers as Feast does (`feast.ts`). `GET /health` is 200 while the process lives, `GET /ready`
+ * once every group has been loaded completely; `GET /metrics` and `GET /openapi.json` are what they are called.
  *
  * Errors are `{ "error": { "code", "message" } }`: 400 a question that cannot be answered, 404 no such group, service or route,
  * 503 (with Retry-After) a group that was never loaded completely, a store that holds none or does not answer. On a set clock

@@ -4,13 +4,22 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { InputError } from '../../model/index.ts'
 import { openLmdb, type OnlineStore } from '../../online/index.ts'
 import { checkListening, createAccess, createEdge } from '../../reader/index.ts'
 import { askReader } from '../../scripts/askReader.ts'
 import { readConfig } from '../../worker/config.ts'
-import { airports, ask, bearer, fillGroups, openFilled, serve, startReader } from '../support/servedGroups.ts'
+import {
+  atEnd,
+  airports,
+  ask,
+  bearer,
+  fillGroups,
+  openFilled,
+  serve,
+  startReader,
+} from '../support/servedGroups.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 
 const folder = temporaryFolder('access')
@@ -80,7 +89,7 @@ describe('tokens', () => {
     expect(JSON.parse((await get('/ready')).text)).toEqual({ status: 'ready' })
     expect((await get('/ready', bearer(first))).text).toContain(airports)
     const half = openLmdb({ path: join(folder, 'half'), store: 'test' })
-    afterAll(() => half.close())
+    atEnd(() => half.close())
     await fillGroups(half, { finish: false })
     const { get: ofHalf } = await serve(half, { edge: createEdge({ access: createAccess([first]) }) })
     const everybody = await ofHalf('/ready')

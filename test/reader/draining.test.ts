@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openRedis } from '../../online/index.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
-import { airports, fillGroups, startReader, type ReaderProcess } from '../support/servedGroups.ts'
+import { atEnd, airports, fillGroups, startReader, type ReaderProcess } from '../support/servedGroups.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 
 const home = temporaryFolder('draining')
@@ -91,7 +91,7 @@ test('a store that hangs and clients that say nothing hold it up no longer than 
   expect((await get(port, online)).status).toBe(200)
   const silent = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   silent.on('error', () => undefined)
-  afterAll(() => silent.destroy())
+  atEnd(() => silent.destroy())
   redis.pause()
   const underWay = get(port, online)
   await sleep(200)

@@ -1,10 +1,10 @@
 /** `/metrics`, read by a small strict parser of the text format (0.0.4), and what it counts of real requests. */
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openLmdb, type OnlineStore } from '../../online/index.ts'
 import { createAccess, createEdge } from '../../reader/index.ts'
 import { counter, gauge, histogram, writeFamilies } from '../../reader/prometheus.ts'
-import { airports, bearer, loadedAtMs, openFilled, serve, trips } from '../support/servedGroups.ts'
+import { atEnd, airports, bearer, loadedAtMs, openFilled, serve, trips } from '../support/servedGroups.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 
 type Samples = Map<string, number>
@@ -167,7 +167,7 @@ describe('the reader', () => {
   test('counts what is shed', async () => {
     let open: (value: unknown) => void = () => undefined
     const door = new Promise((resolve) => (open = resolve))
-    afterAll(() => open(null))
+    atEnd(() => open(null))
     const edge = createEdge({ bounds: { concurrency: 1, queue: 1, deadlineMs: 20_000 } })
     const held: OnlineStore = {
       ...store,

@@ -3,12 +3,12 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openRedis, type OnlineStore } from '../../online/index.ts'
 import { createEdge, type EdgeOptions } from '../../reader/index.ts'
 import { signalled, through } from '../support/onlineWorld.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
-import { airports, fillGroups, openFilled, serve, type Answered } from '../support/servedGroups.ts'
+import { atEnd, airports, fillGroups, openFilled, serve, type Answered } from '../support/servedGroups.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 
 const folder = temporaryFolder('shedding')
@@ -101,7 +101,7 @@ describe('deadlines', () => {
   test('a store that hangs: everybody is answered in time, and no more than the places ask it', async () => {
     const redis: TestRedis = await startRedis()
     const store = openRedis({ url: redis.url, store: 'test' })
-    afterAll(async () => {
+    atEnd(async () => {
       await store.close()
       await redis.end()
     })
@@ -169,7 +169,7 @@ function raw(port: number, send: string) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => socket.write(send))
   socket.setEncoding('utf8').on('data', (part) => (text += String(part)))
   socket.on('error', () => undefined)
-  afterAll(() => socket.destroy())
+  atEnd(() => socket.destroy())
   const closed = new Promise<string>((resolve) => {
     for (const event of ['end', 'close']) socket.once(event, () => resolve(text))
   })
@@ -239,7 +239,7 @@ describe('slow and greedy clients', () => {
     const silent = raw(port, '')
     const endless = raw(port, 'GET /health HTTP/1.1\r\nhost: x\r\n')
     const dripping = setInterval(() => endless.socket.write('a: b\r\n'), 100)
-    afterAll(() => clearInterval(dripping))
+    atEnd(() => clearInterval(dripping))
     expect(await endless.closed).toMatch(/^HTTP\/1.1 408 [^]*"code":"slow_request"/)
     await silent.closed
     await expect.poll(() => connectionsOf(app), { timeout: 3_000 }).toBe(0)

@@ -9,8 +9,8 @@ import { openLmdb, valueSchema, type GroupCard, type OnlineStore } from '../../o
 import { createReader, type ReaderOptions } from '../../reader/index.ts'
 
 /** What tests start inside of themselves: a hook that is added there would come too late. */
-const closers: (() => Promise<unknown>)[] = []
-const atEnd = (close: () => Promise<unknown>) => void closers.push(close)
+const closers: (() => unknown)[] = []
+export const atEnd = (close: () => unknown): void => void closers.push(close)
 afterAll(async () => {
   for (const close of closers.toReversed()) await close()
 })

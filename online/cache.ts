@@ -67,6 +67,8 @@ export interface CachedStore extends OnlineStore {
   counters(): CacheCounters
 }
 
+export const isCached = (store: OnlineStore): store is CachedStore => 'counters' in store
+
 export function cached(store: OnlineStore, options: CacheOptions): CachedStore {
   const cache = new Cache(store, options)
   return {

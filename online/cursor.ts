@@ -36,11 +36,13 @@ export class GroupCursor {
   readonly card: GroupCard
   readonly features: readonly WantedFeature[]
   readonly found: GroupFound
-  private readonly oldestMicros: bigint | null
+  /** The least event timestamp that counts: its upper and lower 32 bits, for numbers are compared faster than bigints. */
+  private readonly oldest: { readonly upper: number; readonly lower: number } | null
   private bytes: Buffer = nothing
   /** Of the entity as a whole: PRESENT where its features are to be looked at. */
   private whole: ValueStatus = 'NOT_FOUND'
-  private micros: bigint | null = null
+  /** Whether there is a row, expired or not. */
+  private isThere = false
   private lastTag = -1
   private layout: Layout = noLayout
   /** By the schema's features, where each stands in the value that was moved to; with its end behind them. */
@@ -55,8 +57,7 @@ export class GroupCursor {
     this.card = card
     this.found = found
     this.features = wantedOf(card, names)
-    this.oldestMicros =
-      card.ttlMs === null ? null : BigInt(Math.floor(nowMs)) * 1000n - BigInt(card.ttlMs) * 1000n
+    this.oldest = card.ttlMs === null ? null : oldestOf(card.ttlMs, nowMs)
   }
 
   /** Goes to an asked key by its place among them; -1 stands for an entity that cannot be there. */
@@ -72,9 +73,8 @@ export class GroupCursor {
       return
     }
     this.bytes = bytes
-    const micros = bytes.readBigInt64BE(timestampAt)
-    this.micros = micros
-    this.whole = this.oldestMicros !== null && micros < this.oldestMicros ? 'OUTSIDE_MAX_AGE' : 'PRESENT'
+    this.isThere = true
+    this.whole = this.isTooOld() ? 'OUTSIDE_MAX_AGE' : 'PRESENT'
     if (this.whole !== 'PRESENT') return
     const tag = bytes.readUInt32BE(tagAt)
     if (tag !== this.lastTag) {
@@ -85,21 +85,39 @@ export class GroupCursor {
     locateFeatures(this.layout.schema, bytes, bodyAt, this.places)
   }
 
+  private isTooOld(): boolean {
+    const { oldest, bytes } = this
+    if (oldest === null) return false
+    const upper = bytes.readInt32BE(timestampAt)
+    if (upper !== oldest.upper) return upper < oldest.upper
+    return bytes.readUInt32BE(timestampAt + 4) < oldest.lower
+  }
+
   private leave(): void {
     this.whole = 'NOT_FOUND'
-    this.micros = null
+    this.isThere = false
   }
 
   /** Of the stored row, expired or not; null where there is none. */
   get eventTimestampMicros(): bigint | null {
-    return this.micros
+    return this.isThere ? this.bytes.readBigInt64BE(timestampAt) : null
   }
 
   /** The same as JSON. */
   get eventTimestampJson(): string {
-    const { micros } = this
-    if (micros === null) return 'null'
-    return instantJson(micros)
+    return this.isThere ? instantJson(this.bytes) : 'null'
+  }
+
+  /** Writes the same as MessagePack, an int64 or nil, at `at`, where there is room for nine bytes, and returns where it ends. */
+  copyEventTimestampTo(target: Buffer, at: number): number {
+    const { bytes } = this
+    if (!this.isThere) {
+      target[at] = nil
+      return at + 1
+    }
+    target[at] = int64Mark
+    for (let byte = 0; byte < 8; byte++) target[at + 1 + byte] = bytes[timestampAt + byte] as number
+    return at + 9
   }
 
   /** Whether a feature is PRESENT. */
@@ -207,20 +225,31 @@ export class GroupCursor {
   }
 }
 
+function oldestOf(ttlMs: number, nowMs: EpochMs): { upper: number; lower: number } | null {
+  const micros = BigInt(Math.floor(nowMs)) * 1000n - BigInt(ttlMs) * 1000n
+  // Below the least instant that a value can have.
+  if (BigInt.asIntN(64, micros) !== micros) return null
+  return { upper: Number(micros >> 32n), lower: Number(micros & 0xffff_ffffn) }
+}
+
 /** Most entities of a group are of the same few instants. */
-const instants = new Map<bigint, string>()
+const instants = new Map<number, string>()
 const mostInstants = 1_000
 
-function instantJson(micros: bigint): string {
+function instantJson(bytes: Buffer): string {
+  const micros = bytes.readInt32BE(timestampAt) * 2 ** 32 + bytes.readUInt32BE(timestampAt + 4)
+  // Of those in a far future two may be one number.
+  if (!Number.isSafeInteger(micros)) return `"${formatMicros(bytes.readBigInt64BE(timestampAt))}"`
   const there = instants.get(micros)
   if (there !== undefined) return there
-  const json = `"${formatMicros(micros)}"`
+  const json = `"${formatMicros(BigInt(micros))}"`
   if (instants.size >= mostInstants) instants.clear()
   instants.set(micros, json)
   return json
 }
 
 const nil = 0xc0
+const int64Mark = 0xd3
 const nothing = Buffer.alloc(0)
 
 /** Where the wanted features stand in the values of one schema. */

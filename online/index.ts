@@ -1,5 +1,12 @@
 /** The online store: its contract, its stores, and what a reader needs to judge and write what they hold. */
-export { cached, type CacheCounters, type CachedStore, type CacheOptions, type Changes } from './cache.ts'
+export {
+  cached,
+  isCached,
+  type CacheCounters,
+  type CachedStore,
+  type CacheOptions,
+  type Changes,
+} from './cache.ts'
 export {
   eachRow,
   type FeatureColumn,

@@ -5,6 +5,7 @@ import { AsofError, IntegrityError, UnavailableError } from '../model/index.ts'
 import type { EncodedRows } from './encodedRows.ts'
 import { redisLabel } from './redisAddress.ts'
 import { nextStretch, requestOf, scriptRequest } from './redisRequest.ts'
+import { RedisWire } from './redisWire.ts'
 
 export interface RedisOptions {
   /** See `redisAddress.ts`. */
@@ -83,11 +84,14 @@ export class RedisConnection implements Servers {
   readonly label: string
   private readonly client: Redis
   private readonly errors: RedisErrors
+  private readonly timeoutMs: number
+  private wire: RedisWire | null = null
 
   /** Connects with the first command, and again by itself. @throws InputError for what is no address */
   constructor({ url, timeoutMs = defaultTimeoutMs }: RedisOptions) {
     this.label = redisLabel(url)
     this.errors = new RedisErrors(this.label)
+    this.timeoutMs = timeoutMs
     this.client = new Redis(url, {
       ...commonOptions(timeoutMs),
       retryStrategy: (attempt) => Math.min(attempt * 50, longestPauseMs),
@@ -117,6 +121,27 @@ export class RedisConnection implements Servers {
 
   getEach(names: readonly string[]): Promise<(Buffer | null)[]> {
     return this.mget(names)
+  }
+
+  /** The same as `mget`, for whoever asks all the time: over a connection of its own (`redisWire.ts`) as soon as there is one. */
+  async mgetOften(names: readonly string[]): Promise<(Buffer | null)[]> {
+    const wire = (this.wire ??= this.openWire())
+    if (!wire.isOpen) return this.mget(names)
+    try {
+      return await wire.mget(names)
+    } catch (error) {
+      throw this.errors.translated('read', error)
+    }
+  }
+
+  private openWire(): RedisWire {
+    this.errors.check()
+    const client = this.client.duplicate()
+    // What is wrong with Redis is said by the connection that is asked instead.
+    client.on('error', () => undefined)
+    const wire = new RedisWire(client, this.timeoutMs)
+    client.connect().catch(() => undefined)
+    return wire
   }
 
   /** The same from a replica, and whether it follows its primary just now. */
@@ -198,6 +223,7 @@ export class RedisConnection implements Servers {
 
   close(): void {
     this.errors.close()
+    this.wire?.close()
     this.client.disconnect()
   }
 }

@@ -161,11 +161,14 @@ export abstract class RedisStore implements OnlineStore {
 
   /** What is asked first. */
   protected questionsOf(asks: readonly GroupAsk[]): Question[] {
-    return asks.flatMap((ask, place): Question[] => {
+    const questions: Question[] = []
+    for (const [place, ask] of asks.entries()) {
+      const known = this.records.get(ask.group) ?? null
       // What holds a colon would be a value's key.
-      if (!isStorageName(ask.group)) return []
-      return [{ ask, place, known: this.records.get(ask.group) ?? null, isStale: false }]
-    })
+      if (known === null && !isStorageName(ask.group)) continue
+      questions.push({ ask, place, known, isStale: false })
+    }
+    return questions
   }
 
   /** What tells whether the known record still stands, or the record itself; then the values' keys. */

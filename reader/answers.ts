@@ -7,6 +7,7 @@ import { GroupCursor, type OnlineStore } from '../online/index.ts'
 import { readVectorsBody, type AskedVectors } from './body.ts'
 import { nothingThere, NotFoundError, NotLoadedError } from './errors.ts'
 import { feastJson, readFeastBody } from './feast.ts'
+import { parseBody, type Body } from './forms.ts'
 import { groupJson, type GroupAnswer } from './groupJson.ts'
 import { groupPacked } from './groupPacked.ts'
 import type { ReaderMetrics } from './metrics.ts'
@@ -23,8 +24,8 @@ export type Form = 'json' | 'msgpack'
 export interface Answers {
   /** @param address the path with its query */
   group(id: string, address: string, form: Form): Promise<string | Buffer>
-  vectors(body: unknown, form: Form): Promise<string | Buffer>
-  feast(body: unknown): Promise<string>
+  vectors(body: Body | undefined, form: Form): Promise<string | Buffer>
+  feast(body: Body | undefined): Promise<string>
 }
 
 /** The feature services that may be served. */
@@ -47,15 +48,18 @@ const mostPlans = 1000
 
 export function createAnswers({ store, nowMs, services, sampler, metrics }: AnswersOptions): Answers {
   const plans = new Map<string, ReadPlan>()
+  const fullPlans = new Map<string, ReadPlan>()
   const reading: Reading = { store, nowMs, seen: new Set() }
-  const planOf = async (asked: PlanKey): Promise<ReadPlan> => {
-    const what = asked.service ?? JSON.stringify(asked.features)
-    const id = `${asked.fullNames ? 'full' : 'short'} ${what}`
-    const there = plans.get(id)
-    if (there !== undefined) return there
+  const planOf = (asked: PlanKey): ReadPlan | Promise<ReadPlan> => {
+    const kept = asked.fullNames ? fullPlans : plans
+    // A list begins with a bracket, as no name does.
+    const id = asked.service ?? JSON.stringify(asked.features)
+    return kept.get(id) ?? keepPlan(kept, id, asked)
+  }
+  const keepPlan = async (kept: Map<string, ReadPlan>, id: string, asked: PlanKey): Promise<ReadPlan> => {
     const plan = await makePlan(services, asked)
-    if (plans.size >= mostPlans) plans.clear()
-    plans.set(id, plan)
+    if (kept.size >= mostPlans) kept.clear()
+    kept.set(id, plan)
     return plan
   }
   const countVectors = ({ plan, rows }: Vectors, tally: Tally) => {
@@ -78,7 +82,7 @@ export function createAnswers({ store, nowMs, services, sampler, metrics }: Answ
       return written
     },
     async vectors(body, form) {
-      const asked = readVectorsBody(body)
+      const asked = readVectorsBody(parseBody(body))
       const vectors = await readVectors(reading, await planOf(asked), asked.rows)
       sampler.vectors(vectors, asked.rows)
       const stored = storedPlaces(vectors)
@@ -89,7 +93,7 @@ export function createAnswers({ store, nowMs, services, sampler, metrics }: Answ
       return written
     },
     async feast(body) {
-      const asked = readFeastBody(body)
+      const asked = readFeastBody(parseBody(body))
       const plan = await planOf(asked)
       const vectors = await readVectors(reading, plan, asked.rows, { allowStray: true })
       sampler.vectors(vectors, asked.rows)

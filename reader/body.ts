@@ -29,9 +29,9 @@ const example =
 /** @throws InputError that names the field, what is wrong with it, and an example */
 export function readVectorsBody(body: unknown): AskedVectors {
   if (!isObject(body)) throw new InputError(`The body is no object. Send one such as ${example}.`)
-  const stray = Object.keys(body).find((field) => !fields.includes(field))
-  if (stray !== undefined) {
-    throw new InputError(`There is no field ${JSON.stringify(stray)}. There are ${fields.join(', ')}.`)
+  for (const field of Object.keys(body)) {
+    if (fields.includes(field)) continue
+    throw new InputError(`There is no field ${JSON.stringify(field)}. There are ${fields.join(', ')}.`)
   }
   const { service, features, full_names: fullNames = false } = body
   if ((service === undefined) === (features === undefined)) {
@@ -51,15 +51,16 @@ export function readVectorsBody(body: unknown): AskedVectors {
 
 function readRows({ entities, request = {} }: Readonly<Record<string, unknown>>): AskedRows {
   const columns = { entities: readColumns('entities', entities), request: readColumns('request', request) }
-  const all = [...columns.entities, ...columns.request]
-  const [first] = all
+  const first = nextColumn(columns.entities) ?? nextColumn(columns.request)
   if (first === undefined) throw new InputError(`entities has no column. Such as ${example}.`)
   const count = first[1].length
-  const other = all.find(([, values]) => values.length !== count)
-  if (other !== undefined) {
-    throw new InputError(
-      `${first[0]} has ${count} values and ${other[0]} has ${other[1].length}. Send one value per row in every column, null where there is none.`,
-    )
+  for (const all of [columns.entities, columns.request]) {
+    for (const [name, values] of all) {
+      if (values.length === count) continue
+      throw new InputError(
+        `${first[0]} has ${count} values and ${name} has ${values.length}. Send one value per row in every column, null where there is none.`,
+      )
+    }
   }
   if (count > maxRows) {
     throw new InputError(`There are ${count} rows, the limit is ${maxRows}. Ask in several requests.`)
@@ -67,18 +68,25 @@ function readRows({ entities, request = {} }: Readonly<Record<string, unknown>>)
   return { count, ...columns }
 }
 
-function readColumns(field: string, columns: unknown): Map<string, readonly unknown[]> {
+type Columns = ReadonlyMap<string, readonly unknown[]>
+
+const nextColumn = (columns: Columns) => columns.entries().next().value
+
+function readColumns(field: string, columns: unknown): Columns {
   if (!isObject(columns)) {
     throw new InputError(`${field} is no object of columns. Such as ${example}.`)
   }
-  return new Map(
-    Object.entries(columns).map(([name, values]) => {
-      if (Array.isArray(values)) return [name, values as readonly unknown[]]
+  const read = new Map<string, readonly unknown[]>()
+  for (const name of Object.keys(columns)) {
+    const values = columns[name]
+    if (!Array.isArray(values)) {
       throw new InputError(
         `${field}: ${JSON.stringify(name)} is ${shown(values)}, and not a list. Send one value per row.`,
       )
-    }),
-  )
+    }
+    read.set(name, values as readonly unknown[])
+  }
+  return read
 }
 
 const featureExample = '"airport_delays_v1:mean_delay_24h"'

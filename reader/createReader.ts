@@ -62,15 +62,16 @@ import fastify, {
   type FastifyRequest,
 } from 'fastify'
 import { InputError, type EpochMs } from '../model/index.ts'
-import type { OnlineStore } from '../online/index.ts'
+import { isCached, type OnlineStore } from '../online/index.ts'
 import { createAnswers, servicesOf, type Services } from './answers.ts'
 import { coalesced } from './coalesced.ts'
 import { createEdge, type Edge } from './edge.ts'
 import { errorBody, refuseTornRequest, responseOf, type ErrorResponse } from './errors.ts'
 import { feastError } from './feast.ts'
-import { contentTypes, formOf, parseBody, readBodies, type Body } from './forms.ts'
+import { contentTypes, formOf, readBodies, type Body } from './forms.ts'
 import { addReady } from './readiness.ts'
 import { noSampler, type Sampler } from './sampler.ts'
+import { together } from './together.ts'
 
 export interface ReaderOptions {
   readonly store: OnlineStore
@@ -125,24 +126,29 @@ export function createReader(options: ReaderOptions): FastifyInstance {
 
   const { services = servicesOf([]), sampler = noSampler } = options
   const answers = createAnswers({ store, nowMs, services, sampler, metrics: edge.metrics })
-  const once = coalesced(() => edge.metrics.coalesced.add(1))
+  const shared = () => edge.metrics.coalesced.add(1)
+  // An address begins with a slash, as no body does.
+  const once = { json: coalesced(shared), msgpack: coalesced(shared) }
+  const leaving = isCached(store) ? together() : null
   readBodies(app)
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
     const address = request.raw.url ?? ''
     const form = formOf(request)
-    const answer = await once(`${form} ${address}`, () => answers.group(request.params.id, address, form))
+    const answer = await once[form](address, () => answers.group(request.params.id, address, form))
+    if (leaving !== null) await leaving()
     return reply.type(contentTypes[form]).send(answer)
   })
   app.post<{ Body: Body | undefined }>('/online', async (request, reply) => {
     const { body } = request
     const form = formOf(request)
-    const work = async () => answers.vectors(parseBody(body), form)
+    const work = () => answers.vectors(body, form)
     const text = body?.text ?? null
-    const answer = await (text === null ? work() : once(`${form} ${text}`, work))
+    const answer = await (text === null ? work() : once[form](text, work))
+    if (leaving !== null) await leaving()
     return reply.type(contentTypes[form]).send(answer)
   })
   app.post<{ Body: Body }>('/get-online-features', { errorHandler: sendFeastError }, async (request, reply) =>
-    reply.type(contentTypes.json).send(await answers.feast(parseBody(request.body))),
+    reply.type(contentTypes.json).send(await answers.feast(request.body)),
   )
   app.get('/health', () => ({
     status: 'ok',

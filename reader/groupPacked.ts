@@ -32,7 +32,8 @@ export function groupPacked(answer: GroupAnswer, tally: Tally): Buffer {
       packer.raw(encodeFeature(key, question.keys[row]?.[at] ?? ''))
     }
     packer.raw(words.eventTimestamp)
-    packer.int64(cursor.eventTimestampMicros)
+    packer.room(9)
+    packer.at = cursor.copyEventTimestampTo(packer.bytes, packer.at)
     packer.raw(words.features)
     packer.map(names.length)
     for (const [at, name] of names.entries()) {

@@ -6,7 +6,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { EpochMs } from '../model/index.ts'
-import { groupAge, type CachedStore, type GroupCard, type OnlineStore } from '../online/index.ts'
+import { groupAge, isCached, type GroupCard, type OnlineStore } from '../online/index.ts'
 import {
   counter,
   gauge,
@@ -117,8 +117,6 @@ function cacheFamilies(store: OnlineStore): Family[] {
     gauge('asof_reader_cache_bytes', 'What the cache holds.', () => bytes),
   ]
 }
-
-const isCached = (store: OnlineStore): store is CachedStore => 'counters' in store
 
 function gateFamilies(gate: Gate): Family[] {
   return [

@@ -40,9 +40,15 @@ const readColumns = ({ plan, lookups }: Vectors): ReadColumn[] => [
 
 /** The same as JSON, without its end. */
 export function vectorsHeadJson(vectors: Vectors): string {
-  const { service, features } = fixedParts(vectors)
+  const parts = fixedParts(vectors)
+  const { json } = parts
+  // Many requests are answered in one millisecond.
+  if (json.ms === vectors.nowMs) return json.text
+  const { service, features } = parts
   const groups = JSON.stringify(readGroups(vectors))
-  return `{"service":${service},"as_of":"${instantText(vectors.nowMs)}","groups":${groups},"features":${features}`
+  json.text = `{"service":${service},"as_of":"${new Date(vectors.nowMs).toISOString()}","groups":${groups},"features":${features}`
+  json.ms = vectors.nowMs
+  return json.text
 }
 
 /** The same as MessagePack, in a map of so many pairs more. */
@@ -59,19 +65,13 @@ export function packVectorsHead(packer: Packer, vectors: Vectors, more: number):
 
 const words = { asOf: packed('as_of'), groups: packed('groups') }
 
-/** Many requests are answered in one millisecond. */
-let written = { ms: NaN, text: '' }
-
-function instantText(ms: EpochMs): string {
-  if (written.ms !== ms) written = { ms, text: new Date(ms).toISOString() }
-  return written.text
-}
-
 interface FixedParts {
   readonly cards: readonly GroupCard[]
   /** JSON. */
   readonly service: string
   readonly features: string
+  /** The whole head as it was at a moment. */
+  readonly json: { ms: EpochMs; text: string }
   /** MessagePack, names and values. */
   readonly packedService: Buffer
   readonly packedFeatures: Buffer
@@ -88,6 +88,7 @@ function fixedParts(vectors: Vectors): FixedParts {
   const parts = {
     cards: lookups.map(({ cursor }) => cursor.card),
     ...{ service: JSON.stringify(plan.service), features: JSON.stringify(features) },
+    json: { ms: NaN, text: '' },
     packedService: Buffer.concat([packed('service'), packed(plan.service)]),
     packedFeatures: Buffer.concat([packed('features'), packed(features)]),
   }

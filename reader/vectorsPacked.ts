@@ -36,7 +36,8 @@ export function vectorsPacked(vectors: Vectors, stored: readonly StoredPlace[], 
       for (const value of values) packer.raw(value === null ? statusBytes.NULL_VALUE : statusBytes.PRESENT)
       packer.raw(frame.beforeTimes)
     }
-    for (const { cursor } of lookups) packer.int64(cursor.eventTimestampMicros)
+    packer.room(9 * lookups.length)
+    for (const { cursor } of lookups) packer.at = cursor.copyEventTimestampTo(packer.bytes, packer.at)
   }
   return packer.done()
 }

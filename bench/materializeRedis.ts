@@ -1,9 +1,7 @@
 /** Loading a million entities of ten doubles into Redis, against a bare socket, and what a worker's memory comes to then. */
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker'
 import { createActivities } from '../activities/index.ts'
 import { openRedis, valueSchema } from '../online/index.ts'
 import { putWinners } from '../online/redisScripts.ts'
@@ -13,6 +11,7 @@ import { startRedis, type TestRedis } from '../test/support/redis.ts'
 import { startTemporal } from '../test/support/temporal.ts'
 import type { Store } from '../worker/openStore.ts'
 import type { materialize } from '../workflows/materialize.ts'
+import { buildPackage } from './builtPackage.ts'
 import { encodedCalls, materializeRedisFloor } from './floors/materializeRedis.ts'
 import { measure, measured, type Row } from './measure.ts'
 import type { Bench, Subject } from './subject.ts'
@@ -102,7 +101,6 @@ const contentOf = (redis: TestRedis, { store }: Store): Promise<bigint> =>
     return sum
   })
 
-const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url))
 const mostMegabytes = 500
 const memoryLimit = '100MB'
 const nodeOptions = '--max-old-space-size=128 --max-semi-space-size=4'
@@ -117,29 +115,26 @@ export const materializeRedisMemory: Subject = {
   rows: [memory],
   async measure(bench) {
     await ensureTemporal(say)
+    await buildPackage()
     const redis = await startRedis({ isPersistent: false })
     const temporal = await startTemporal()
     try {
       const taskQueue = `bench-${randomUUID()}`
       const home = join(bench.scratch, 'memory')
       mkdirSync(home)
-      const bundle = join(bench.scratch, 'workflows.js')
-      const logger = new DefaultLogger('ERROR')
-      writeFileSync(bundle, (await bundleWorkflowCode({ workflowsPath, logger })).code)
       const { store, environment } = await openWideStore(bench, home, {
         ASOF_ONLINE: redis.url,
         ASOF_MEMORY_LIMIT: memoryLimit,
         ASOF_TASK_QUEUE: taskQueue,
         TEMPORAL_ADDRESS: temporal.address,
         NODE_OPTIONS: nodeOptions,
-        BENCH_WORKFLOW_BUNDLE: bundle,
       })
       await publishWideRows(store, entities)
       await store.close()
       const peaks = []
       for (let turn = 0; turn < turns; turn++) {
         await empty(redis)
-        const worker = await startWorker(environment, './bundledWorker.ts')
+        const worker = await startWorker(environment, '../dist/worker/main.js')
         try {
           const loaded = await temporal.client.workflow.execute<typeof materialize>('materialize', {
             taskQueue,

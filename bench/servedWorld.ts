@@ -4,13 +4,13 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createActivities } from '../activities/index.ts'
 import { query, withConnection } from '../offline/index.ts'
 import { say } from '../scripts/output.ts'
 import { freePort } from '../scripts/stack.ts'
-import { ensureRedis, ensureWrk, run } from '../scripts/tools.mjs'
+import { ensureRedis, ensureWrk } from '../scripts/tools.mjs'
 import { startRedis, type TestRedis } from '../test/support/redis.ts'
+import { buildPackage } from './builtPackage.ts'
 import { putFloorValues } from './floors/readerValues.ts'
 import { startOwn, type OwnProcess } from './ownProcess.ts'
 import type { Bench } from './subject.ts'
@@ -69,7 +69,7 @@ export async function inServedWorld<Result>(
 ): Promise<Result> {
   await ensureRedis(say)
   const wrk = await ensureWrk(say)
-  await build()
+  await buildPackage()
   const redis = await startRedis({ isPersistent: false })
   const started: OwnProcess[] = []
   const serve = async (file: string, port: number, how: Parameters<typeof startOwn>[1]): Promise<Served> => {
@@ -98,17 +98,6 @@ export async function inServedWorld<Result>(
     await Promise.all(started.map((one) => one.stop()))
     await redis.end()
   }
-}
-
-/** What the package holds is what users run; tsx would give every function its name again, with every request. */
-async function build(): Promise<void> {
-  say('Building the package, whose reader is measured.')
-  const { code, output } = await run(
-    process.execPath,
-    [fileURLToPath(new URL('../scripts/build.mjs', import.meta.url))],
-    {},
-  )
-  if (code !== 0) throw new Error(`The package could not be built: ${output.trim().slice(-1000)}`)
 }
 
 /** A store whose table has the rows, and whose Redis was loaded from it by the step that runs load with. */

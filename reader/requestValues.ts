@@ -7,6 +7,7 @@ export function requestValues(
   types: ReadonlyMap<string, ScalarType>,
   rows: AskedRows,
 ): ReadonlyMap<string, readonly OnDemandValue[]> {
+  if (types.size === 0 && rows.request.size === 0) return nothingAsked
   const stray = [...rows.request.keys()].find((name) => !types.has(name))
   if (stray !== undefined) {
     const known = [...types.keys()].join(', ') || 'none'
@@ -26,6 +27,8 @@ export function requestValues(
     }),
   )
 }
+
+const nothingAsked: ReadonlyMap<string, readonly OnDemandValue[]> = new Map()
 
 function requestValue(name: string, type: ScalarType, value: unknown, row: number): OnDemandValue {
   if (value === null || value === undefined) return null

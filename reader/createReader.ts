@@ -90,7 +90,7 @@ export interface ReaderOptions {
 }
 
 export function createReader(options: ReaderOptions): FastifyInstance {
-  const { store, nowMs, storeName, logger, edge = createEdge() } = options
+  const { store, nowMs, storeName, logger, edge = createEdge(), sampler = noSampler } = options
   const addClock = (reply: FastifyReply) => {
     const { clockNote } = options
     if (clockNote !== null) reply.header('asof-clock', clockNote.replace(/[^\x20-\x7e]/g, '?'))
@@ -110,7 +110,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     addClock(reply)
     done()
   })
-  edge.addTo(app, store, nowMs)
+  edge.addTo(app, { store, nowMs, sampler })
   app.setErrorHandler((error, request, reply) => {
     const { code } = sendError(reply, error)
     if (code === 'internal' || code === 'store_unavailable')
@@ -124,7 +124,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
       .send(errorBody({ code: 'unknown_route', message }))
   })
 
-  const { services = servicesOf([]), sampler = noSampler } = options
+  const { services = servicesOf([]) } = options
   const answers = createAnswers({ store, nowMs, services, sampler, metrics: edge.metrics })
   const shared = () => edge.metrics.coalesced.add(1)
   // An address begins with a slash, as no body does.

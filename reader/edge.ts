@@ -7,11 +7,9 @@
  * edge.access.replaceTokens(newTokens) // without a restart
  */
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import type { EpochMs } from '../model/index.ts'
-import type { OnlineStore } from '../online/index.ts'
 import { addAccess, createAccess, type Access } from './access.ts'
 import { drain } from './draining.ts'
-import { createMetrics, type ReaderMetrics } from './metrics.ts'
+import { createMetrics, type Counted, type ReaderMetrics } from './metrics.ts'
 import { addOpenApi } from './openApi.ts'
 import { createGate, type Bounds, type Gate } from './shedding.ts'
 import { createHttpServer, usualServer, type ServerOptions } from './server.ts'
@@ -34,7 +32,7 @@ export interface Edge {
     Pick<FastifyServerOptions, 'serverFactory' | 'bodyLimit' | 'return503OnClosing'>
   >
   /** Adds the edge's hooks and routes, before any other route. */
-  addTo(app: FastifyInstance, store: OnlineStore, nowMs: () => EpochMs): void
+  addTo(app: FastifyInstance, of: Counted): void
   /** Whether the reader is about to end: it answers, and wants nobody new. */
   readonly isDraining: boolean
   /**
@@ -61,11 +59,11 @@ export function createEdge({ access = createAccess(), bounds, server = {} }: Edg
       return503OnClosing: false,
       serverFactory: (listener) => createHttpServer(listener, { ...usualServer, ...server }),
     },
-    addTo(app, store, nowMs) {
+    addTo(app, of) {
       // Whoever may not ask takes no room.
       addAccess(app, access)
       gate.addTo(app)
-      metrics.addTo(app, store, nowMs)
+      metrics.addTo(app, of)
       addOpenApi(app, access)
     },
     get isDraining() {

@@ -17,6 +17,7 @@ import {
   type Family,
   type Sample,
 } from './prometheus.ts'
+import type { Sampler } from './sampler.ts'
 import type { Gate } from './shedding.ts'
 import type { ValueCounts } from './tally.ts'
 
@@ -33,7 +34,14 @@ export interface ReaderMetrics {
   /** Counts one answer: of which groups, for so many entities each, and its stored values by status. */
   count(answer: CountedAnswer): void
   /** Adds what counts requests, before any route, and `GET /metrics`. */
-  addTo(app: FastifyInstance, store: OnlineStore, nowMs: () => EpochMs): void
+  addTo(app: FastifyInstance, of: Counted): void
+}
+
+/** What answers come from, and where their samples go. */
+export interface Counted {
+  readonly store: OnlineStore
+  readonly nowMs: () => EpochMs
+  readonly sampler: Pick<Sampler, 'counts'>
 }
 
 export interface CountedAnswer {
@@ -83,7 +91,7 @@ export function createMetrics(gate: Gate): ReaderMetrics {
         for (const [status, count] of byStatus) if (count > 0) values.add(count, group, status)
       }
     },
-    addTo(app, store, nowMs) {
+    addTo(app, { store, nowMs, sampler }) {
       app.addHook('onRoute', (route) => {
         const { url } = route
         const countRoute: typeof route.onSend = (request, reply, _payload, done) => {
@@ -98,19 +106,30 @@ export function createMetrics(gate: Gate): ReaderMetrics {
       })
       app.get('/metrics', async (_request, reply) => {
         const ofGroups = await groupFamilies(store, nowMs())
-        return reply.type(textFormat).send(writeFamilies([...families, ...cacheFamilies(store), ...ofGroups]))
+        const ofReader = [...families, ...sampleFamilies(sampler), ...cacheFamilies(store)]
+        return reply.type(textFormat).send(writeFamilies([...ofReader, ...ofGroups]))
       })
     },
   }
+}
+
+const total = (name: string, help: string, value: number): Family => ({
+  ...{ name, help, type: 'counter', samples: () => [{ labels: {}, value }] },
+})
+
+function sampleFamilies(sampler: Counted['sampler']): Family[] {
+  const { written, lost, bytesWaiting } = sampler.counts()
+  return [
+    total('asof_reader_samples_written_total', 'Samples of what was served that a store has taken.', written),
+    total('asof_reader_samples_lost_total', 'Samples that were too large, too many, or not taken.', lost),
+    gauge('asof_reader_samples_waiting_bytes', 'Samples that wait to be written.', () => bytesWaiting),
+  ]
 }
 
 /** Of a store that is read through a cache. */
 function cacheFamilies(store: OnlineStore): Family[] {
   if (!isCached(store)) return []
   const { hits, misses, bytes } = store.counters()
-  const total = (name: string, help: string, value: number): Family => {
-    return { name, help, type: 'counter', samples: () => [{ labels: {}, value }] }
-  }
   return [
     total('asof_reader_cache_hits_total', 'Entities answered from the cache of this process.', hits),
     total('asof_reader_cache_misses_total', 'Entities that the cache did not have.', misses),

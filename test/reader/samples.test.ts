@@ -128,6 +128,7 @@ interface World {
   readonly said: string[]
   get(ids: string): Promise<{ status: number; text: string }>
   post(body: object, path?: string): Promise<{ status: number; text: string }>
+  metrics(): Promise<string>
   end(): Promise<void>
 }
 
@@ -153,6 +154,7 @@ async function readerOf(store: OnlineStore, samples: SampleStore): Promise<World
         ...{ method: 'POST', body: JSON.stringify(body) },
         headers: { 'content-type': 'application/json' },
       }),
+    metrics: async () => (await ask('/metrics')).text,
     async end() {
       await app.close()
       await sampler.close()
@@ -202,6 +204,9 @@ describe.each(['lmdb', 'redis'])('samples in %s', (kind) => {
     const answers: string[] = []
     for (const text of texts) answers.push((await world.get(encodeURIComponent(text))).text)
     await expect.poll(() => world.sampler.counts().written, { timeout: 10_000 }).toBe(texts.length)
+    const metrics = await world.metrics()
+    expect(metrics).toContain(`\nasof_reader_samples_written_total ${texts.length}\n`)
+    expect(metrics).toMatch(/\nasof_reader_samples_lost_total 0\n[^]*\nasof_reader_samples_waiting_bytes 0\n/)
     const found = await foundGroup(store, delays.id, texts)
     const kept = (await groupSamples(samples, delays.id)).reverse()
     expect(kept.map(({ key }) => key)).toEqual(texts)

@@ -68,6 +68,8 @@ function readColumn(column: Column, name: string, { longest, isAscii }: TextLook
 export abstract class BlockColumn {
   private readonly column: Column
   protected readonly nulls: Uint8Array
+  /** How many of the values are null. */
+  nullCount = 0
   /** The number of the chunk's column that it reads, or of the first of them. */
   protected readonly first: number
 
@@ -90,15 +92,15 @@ export abstract class BlockColumn {
     return hash.digest('hex')
   }
 
-  get nullCount(): number {
-    let count = 0
-    for (let row = 0; row < this.nulls.length; row++) count += this.nulls[row] as number
-    return count
+  protected noteNull(row: number): void {
+    this.nulls[row] = 1
+    this.nullCount++
   }
 
   /** Makes it as it was before it took anything. */
   clear(): void {
-    this.nulls.fill(0)
+    if (this.nullCount > 0) this.nulls.fill(0)
+    this.nullCount = 0
   }
 }
 
@@ -133,7 +135,7 @@ class NumberColumn extends BlockColumn {
     vector.eachNull(at, length, (row) => {
       const taken = place + row - at
       bytes.fill(0, 8 * taken, 8 * taken + 8)
-      this.nulls[taken] = 1
+      this.noteNull(taken)
     })
   }
 
@@ -145,7 +147,22 @@ class NumberColumn extends BlockColumn {
 
 /** Storing NaN by its name writes the one pattern that JavaScript has for all of them. */
 function canonicalNaN(values: Float64Array): void {
+  if (!mayHaveNaN(values)) return
   for (let at = 0; at < values.length; at++) if (Number.isNaN(values[at])) values[at] = NaN
+}
+
+/** A sum with a NaN in it is one. Four of them side by side take a fraction of the time of as many comparisons. */
+function mayHaveNaN(values: Float64Array): boolean {
+  let [a, b, c, d] = [0, 0, 0, 0]
+  const whole = values.length - (values.length % 4)
+  for (let at = 0; at < whole; at += 4) {
+    a += values[at] as number
+    b += values[at + 1] as number
+    c += values[at + 2] as number
+    d += values[at + 3] as number
+  }
+  for (let at = whole; at < values.length; at++) a += values[at] as number
+  return Number.isNaN(a + b + c + d)
 }
 
 /** Text of which each value comes in a few pieces of at most twelve bytes. */
@@ -178,16 +195,15 @@ class PiecesColumn extends BlockColumn {
       // What stands in place of a null is anything.
       vector.eachNull(at, length, (row) => {
         const taken = place + row - at
-        this.nulls[taken] = 1
+        // Once, whatever the number of its pieces.
+        if (piece === 0) this.noteNull(taken)
         lengths[taken] = 0
       })
     }
   }
 
   protected override update(hash: Hash): void {
-    const present = this.nulls.includes(1)
-      ? this.lengths.filter((_, row) => this.nulls[row] === 0)
-      : this.lengths
+    const present = this.nullCount > 0 ? this.lengths.filter((_, row) => this.nulls[row] === 0) : this.lengths
     hash.update(bytesOf(present)).update(this.text())
   }
 
@@ -232,7 +248,7 @@ class TextColumn extends BlockColumn {
     const vector = chunk.getColumnVector(this.first) as DuckDBVector<string>
     for (let row = 0; row < length; row++) {
       const value = vector.getItem(at + row)
-      if (value === null) this.nulls[place + row] = 1
+      if (value === null) this.noteNull(place + row)
       else this.texts[place + row] = value
     }
   }

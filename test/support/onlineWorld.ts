@@ -88,6 +88,7 @@ export function through(store: OnlineStore, write: OnlineStore['write']): Online
     name: store.name,
     readCard: (id) => store.readCard(id),
     listGroups: () => store.listGroups(),
+    listSlots: () => store.listSlots(),
     startLoad: (card, load) => store.startLoad(card, load),
     write,
     finishLoad: (id, mark, life) => store.finishLoad(id, mark, life),

@@ -574,6 +574,17 @@ describe('kept exact by Redis', () => {
     const look = async () => expect(await read(keys)).toEqual([[1n, 2n, 1n, 2n, 1n], all(1n)])
     expect(await looks(look)).toBe(2 + 2)
     expect(store.counters().misses).toBe(misses + 4)
+    // Of one list they lack one text each, and not the same.
+    for (const slot of slots) await write(slot, 3, ['p', 'q'])
+    await tracking.settled()
+    for (const [at, { id }] of slots.entries()) {
+      await store.fetch([{ group: id, keys: () => [at === 0 ? 'p' : 'q'] }])
+    }
+    expect(await looks(() => read(['p', 'q']))).toBe(2 + 2)
+    expect(await read(['p', 'q'])).toEqual([
+      [1n, 3n, 3n],
+      [1n, 3n, 3n],
+    ])
     await mark(b, 1)
     await raw.drop(a.id)
     await tracking.settled()

@@ -141,6 +141,16 @@ export function slotRules({ store, another, newGroup, isSpread }: Suite): void {
       }
       for (const id of [a.id, b.id]) expect(await ask([id], () => keys, online)).toEqual([wanted[id]])
     }
+    const apart = await other.fetch([
+      { group: a.id, keys: () => ['x', 'y'] },
+      { group: b.id, keys: () => ['y', 'z'] },
+    ])
+    expect(
+      apart.map((one) => one && readingsOf(one, 0).map(({ features: [feature] }) => feature?.value)),
+    ).toEqual([
+      [1n, 2n],
+      [3n, 4n],
+    ])
     // The cards of some of them have changed since they were last read.
     await store().finishLoad(b.id, markOf(order(1), 2000))
     expect(await ask([a.id, b.id], () => keys, other)).toEqual([wanted[a.id], wanted[b.id]])

@@ -17,7 +17,9 @@ import {
   slotsOf,
   valueSchema,
   type FeatureValue,
+  type GroupAsk,
   type GroupCard,
+  type KeyColumns,
   type OnlineStore,
   type Slot,
 } from '../../online/index.ts'
@@ -45,15 +47,17 @@ const groups: readonly [FeatureGroup, FeatureGroup, FeatureGroup] = [rides, tips
 const made = onDemand({
   name: 'made',
   request: { bonus: 'float64' },
-  reads: [words.pick('length'), rides.pick('rides')],
-  features: { sum: feature('float64', { default: -1 }) },
-  compute: ({ request: { bonus }, features: { length, rides: count } }) => ({
+  // One that nothing but a function takes is a part of the service, too.
+  reads: [words.pick('length', 'words'), rides.pick('rides')],
+  features: { sum: feature('float64', { default: -1 }), said: feature('list<string>') },
+  compute: ({ request: { bonus }, features: { length, rides: count, words: said } }) => ({
     sum: [bonus, length, count].includes(null) ? null : Number(bonus) + Number(length) + Number(count),
+    said,
   }),
 })
 const joined = featureService({
   name: 'model_v1',
-  features: [tips.pick('tips', 'seen'), rides.pick('mean'), words.pick('words')],
+  features: [tips.pick('tips', 'seen'), rides.pick('mean')],
   onDemand: [made],
   preJoined: true,
 })
@@ -115,9 +119,17 @@ async function load(store: OnlineStore, group: FeatureGroup, isSlot: boolean, ho
   if (isWhole) await store.finishLoad(card.group, { snapshotId, order, loadedAtMs })
 }
 
-/** The store, with what it was asked for. */
-function watch(store: OnlineStore): { store: OnlineStore; asked: string[] } {
+interface Watched {
+  readonly store: OnlineStore
+  /** The ids that it was asked for. */
+  readonly asked: string[]
+  /** The lists of texts that it was given for them. */
+  readonly lists: (readonly string[])[]
+}
+
+function watch(store: OnlineStore): Watched {
   const asked: string[] = []
+  const lists: (readonly string[])[] = []
   const watched = new Proxy(store, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name)
@@ -126,11 +138,16 @@ function watch(store: OnlineStore): { store: OnlineStore; asked: string[] } {
       if (name !== 'fetch') return method
       return (asks: Parameters<OnlineStore['fetch']>[0]) => {
         asked.push(...asks.map(({ group }) => group))
-        return method(asks)
+        const keysOf = ({ keys }: GroupAsk, columns: KeyColumns) => {
+          const texts = keys(columns)
+          lists.push(texts)
+          return texts
+        }
+        return method(asks.map((one) => ({ ...one, keys: (columns: KeyColumns) => keysOf(one, columns) })))
       }
     },
   })
-  return { store: watched, asked }
+  return { store: watched, asked, lists }
 }
 
 const question = {
@@ -183,6 +200,8 @@ describe.each(['lmdb', 'redis'])('a pre-joined service in %s', (kind) => {
     const { status, text } = await asText(one.url)
     expect(status).toBe(200)
     expect(text).toBe((await asText(other.url)).text)
+    // All that they share is looked up once.
+    expect([new Set(watched.lists).size, watched.lists.length >= slots.length]).toEqual([1, true])
     expect(await asBytes(one.url)).toBe(await asBytes(other.url))
     const [full, fullApart] = [one, other].map(({ url }) => asText(url, { ...question, full_names: true }))
     expect((await full)?.text).toBe((await fullApart)?.text)

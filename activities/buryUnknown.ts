@@ -15,6 +15,8 @@ import { without } from './winners.ts'
 
 export interface Burial {
   readonly store: OnlineStore
+  /** Under which the store has the group: its own, or that of a slot. */
+  readonly id: string
   /** Of this load. */
   readonly order: LoadOrder
   readonly table: Table
@@ -35,14 +37,14 @@ export async function buryUnknown(
   burial: Burial,
   write: (rows: OnlineColumns) => Promise<void>,
 ): Promise<void> {
-  const { store, bound, order, unfinished, winners, considered, batchRows } = burial
+  const { store, id, bound, order, unfinished, winners, considered, batchRows } = burial
   // All winners are stored by now: a store that holds no more than them holds nobody else.
-  if (unfinished.length === 0 && (await store.count?.(bound.group.id)) === considered) return
+  if (unfinished.length === 0 && (await store.count?.(id)) === considered) return
   const stored = `${winners}_stored`
   const keys = bound.keys.map(({ name }) => quoteIdentifier(name)).join(', ')
   await query(connection, `CREATE TEMP TABLE ${stored} AS SELECT ${keys} FROM ${winners} LIMIT 0`)
   const appender = await connection.createAppender(stored)
-  for await (const { keys: values, value, order: stored } of store.scan(bound.group.id)) {
+  for await (const { keys: values, value, order: stored } of store.scan(id)) {
     // What a later load wrote would win over the tombstone.
     if (value !== null && compareOrder(stored, order) < 0) appendKeys(appender, bound, values)
   }

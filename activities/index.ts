@@ -33,6 +33,7 @@ export {
   type RegistrationPlan,
 } from './registration.ts'
 export { retire } from './retire.ts'
+export { slotsOfGroup, unwantedSlots } from './slotsOfGroup.ts'
 export { diffTraining, trainingAspects, type TrainingDifference } from './training/diffTraining.ts'
 export { dropTraining, type DroppedTraining } from './training/dropTraining.ts'
 export { finishedSet, knownSet, type FinishedSet } from './training/finishedSet.ts'

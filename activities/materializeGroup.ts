@@ -8,6 +8,10 @@
  * A load that breaks off leaves values that no mark covers. A store remembers which loads started, so the next one looks
  * at what they touched as well: what stands in none of two snapshots may have been written from one between them. The
  * same goes for a slow load that is overtaken: whatever it still writes, the later one has written with a greater order.
+ *
+ * Behind a group's own load its slots in pre-joined services are loaded, each in the same way from its own mark, and of the
+ * very same snapshot. From when a run's rows are known (rule 5) is a matter of the group's own loads alone: no slot is ahead
+ * of them, and behind them it is for the seconds of a load, of which nothing is promised for a group either.
  */
 import { randomUUID } from 'node:crypto'
 import type { Snapshot, Table } from '../iceberg/index.ts'
@@ -26,6 +30,7 @@ import {
   type LoadStart,
   type OnlineColumns,
   type OnlineStore,
+  type Slot,
   type StartedLoad,
 } from '../online/index.ts'
 import type { Activities, MaterializedGroup } from '../workflows/contract.ts'
@@ -37,6 +42,7 @@ import { publishedSnapshots } from './healLedger.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { onlineRowsOf } from './onlineRows.ts'
 import { loadPathOf, summaryKeys, writeOnce } from './runFiles.ts'
+import { slotsOfGroup, unwantedSlots } from './slotsOfGroup.ts'
 import { underWay } from './underWay.ts'
 import { selectWinners } from './winners.ts'
 
@@ -66,10 +72,12 @@ export const materializeGroup =
         try {
           const loaded = await loadMain(deps, store, id, { full, signal })
           if (loaded === null) continue
-          total.snapshotId = loaded.snapshotId
-          total.entities += loaded.entities
-          total.tombstones += loaded.tombstones
-          total.considered += loaded.considered
+          const { counts, load } = loaded
+          await loadSlots(deps, load)
+          total.snapshotId = String(load.snapshot.snapshotId)
+          total.entities += counts.entities
+          total.tombstones += counts.tombstones
+          total.considered += counts.considered
         } catch (error) {
           // A store that is away keeps none of the others from catching up; the retry is for it alone.
           if (!(error instanceof UnavailableError)) throw error
@@ -82,25 +90,38 @@ export const materializeGroup =
 
 type LoadCounts = Omit<MaterializedGroup, 'snapshotId'>
 
-/** Loads what is published now; null where nothing is. */
+/** Loads what is published now, and says what that was; null where nothing is. */
 async function loadMain(
   deps: ActivityDeps,
   store: OnlineStore,
   id: string,
   how: Pick<StoreLoad, 'full' | 'signal'>,
-): Promise<MaterializedGroup | null> {
+): Promise<{ counts: LoadCounts; load: StoreLoad } | null> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const { bound, table } = await groupOf(deps, id)
     const main = table.ref('main')
     const snapshot = main === null ? null : table.snapshot(main)
     if (snapshot === null) return null
-    const counts = await loadSnapshot(deps, { store, table, bound, snapshot, ...how })
-    if (counts !== null) return { ...counts, snapshotId: String(snapshot.snapshotId) }
+    const load = { store, table, bound, snapshot, ...how }
+    const counts = await loadSnapshot(deps, load)
+    if (counts !== null) return { counts, load }
   }
   throw new ConflictError(
     `Online store ${store.name} has begun a load of ${id} from a later snapshot than the table's main. Wait for the other load; or, if main was moved back without a commit, publish its content as a new one (\`asof backfill ${id} --rewrite\`).`,
     { group: id, store: store.name },
   )
+}
+
+/**
+ * Loads the slots of a group that was just loaded, and takes away those that no registered service wants any more. One of
+ * which a later load has begun is left to that.
+ */
+async function loadSlots(deps: ActivityDeps, load: StoreLoad): Promise<void> {
+  const { store, bound } = load
+  const wanted = slotsOfGroup(await deps.registry.services(), bound.group.id)
+  for (const slot of wanted) await loadSnapshot(deps, { ...load, slot })
+  const unwanted = unwantedSlots(await store.listSlots(), bound.group.id, wanted)
+  for (const id of unwanted) await store.drop(id)
 }
 
 export interface StoreLoad {
@@ -110,6 +131,8 @@ export interface StoreLoad {
   readonly snapshot: Snapshot
   readonly full: boolean
   readonly signal: AbortSignal
+  /** Loads this slot in place of the group itself. */
+  readonly slot?: Slot
 }
 
 /**
@@ -117,10 +140,11 @@ export interface StoreLoad {
  * that this one is not wanted any more.
  */
 export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise<LoadCounts | null> {
-  const { store, table, bound, snapshot, full } = load
+  const { store, table, bound, snapshot, full, slot } = load
+  const card = cardOf(bound, slot)
   const snapshotId = String(snapshot.snapshotId)
   const order = orderOf(table, snapshot)
-  const started = await store.startLoad(cardOf(bound), { snapshotId, order })
+  const started = await store.startLoad(card, { snapshotId, order })
   if (started === null) return null
   const unfinished = started.unfinished.flatMap((one) => snapshotAt(table, one) ?? [])
   const isWhole = full || started.mustBeWhole || unfinished.length < started.unfinished.length
@@ -132,7 +156,7 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
     await noteFirstLoads(deps, load, { upTo: loaded, since: null, loadedAtMs })
   }
   const finish = async (loadedAtMs: number) =>
-    store.finishLoad(bound.group.id, { snapshotId, order, loadedAtMs }, started.life)
+    store.finishLoad(card.group, { snapshotId, order, loadedAtMs }, started.life)
   if (since?.snapshotId === snapshot.snapshotId) {
     // Nothing new is a load too: the values are as fresh as they can be.
     await finish(await deps.now())
@@ -146,7 +170,6 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
     const request = { table, bound, snapshot, since, unfinished, localPath }
     const considered = await selectWinners(connection, { ...request, into: winners })
     const counts = { entities: 0, tombstones: 0, considered }
-    const card = cardOf(bound)
     const write = async (rows: OnlineColumns) => {
       load.signal.throwIfAborted()
       const written = await store.write(card, order, rows, started.life)
@@ -163,7 +186,8 @@ export async function loadSnapshot(deps: ActivityDeps, load: StoreLoad): Promise
       await writes.end()
     }
     if (since === null && !started.isFirst) {
-      await buryUnknown(connection, { ...request, store, order, winners, considered, batchRows }, write)
+      const { group: id } = card
+      await buryUnknown(connection, { ...request, store, id, order, winners, considered, batchRows }, write)
     }
     const loadedAtMs = await deps.now()
     await finish(loadedAtMs)
@@ -189,16 +213,17 @@ export const orderOf = (table: Table, { sequenceNumber }: Snapshot): LoadOrder =
 })
 
 /**
- * A run's rows are known from the moment of their first load (rule 5): one small file each, written once. Oldest first,
+ * A run's rows are known from the moment of the group's first load (rule 5): one small file each, written once. Oldest first,
  * so that where one is there, all before it are.
  *
  * @param upTo the newest snapshot that was loaded, of whose line those are noted that come after `since`
  */
 async function noteFirstLoads(
   { fileIO }: ActivityDeps,
-  { store, table }: StoreLoad,
+  { store, table, slot }: StoreLoad,
   { upTo, since, loadedAtMs }: { upTo: Snapshot; since: Snapshot | null; loadedAtMs: number },
 ): Promise<void> {
+  if (slot !== undefined) return
   const line = publishedSnapshots(table)
   const from = line.findIndex(({ snapshotId }) => snapshotId === upTo.snapshotId)
   const paths: { runId: string; path: string }[] = []
@@ -216,10 +241,10 @@ async function noteFirstLoads(
   }
 }
 
-function cardOf(bound: BoundGroup): Omit<GroupCard, 'complete'> {
+function cardOf(bound: BoundGroup, slot: Slot | undefined): Omit<GroupCard, 'complete'> {
   const { group, keys, features } = bound
   return {
-    group: group.id,
+    ...(slot === undefined ? { group: group.id } : { group: slot.id, slot: slot.place }),
     keys,
     schema: valueSchema(features),
     defaults: defaultsOf(bound),

@@ -20,12 +20,14 @@ import {
   type GroupCard,
   type OnlineStore,
   type ScannedRow,
+  type Slot,
   type ValueSchema,
 } from '../online/index.ts'
 import type { ActivityDeps } from './deps.ts'
 import { groupOf } from './groupOf.ts'
 import { orderOf, snapshotAt } from './materializeGroup.ts'
 import { onlineRowsOf } from './onlineRows.ts'
+import { slotsOfGroup } from './slotsOfGroup.ts'
 import { selectWinners } from './winners.ts'
 
 const batchRows = 2_048
@@ -35,6 +37,8 @@ export type EntityFinding = 'differs' | 'missing' | 'left over'
 
 export interface OnlineVerification {
   readonly group: string
+  /** Whose slot of the group was compared; null for the group itself. */
+  readonly service: string | null
   readonly store: string
   /** Whether a load was ever completed. */
   readonly loaded: boolean
@@ -59,7 +63,7 @@ export function isVerified({ differing, missing, leftOver, problem }: OnlineVeri
   return differing + missing + leftOver === 0 && problem === null
 }
 
-/** One report a store. @throws InputError for a group that is not served */
+/** One report a store, and one for each slot of the group there. @throws InputError for a group that is not served */
 export async function verifyOnline(deps: ActivityDeps, id: string): Promise<OnlineVerification[]> {
   const { group, bound, table } = await groupOf(deps, id)
   if (!group.online) {
@@ -67,8 +71,13 @@ export async function verifyOnline(deps: ActivityDeps, id: string): Promise<Onli
       group: id,
     })
   }
+  const slots = slotsOfGroup(await deps.registry.services(), id)
   const reports: OnlineVerification[] = []
-  for (const store of deps.onlineStores) reports.push(await verifyAtRest(deps, { store, bound, table }))
+  for (const store of deps.onlineStores) {
+    for (const slot of [null, ...slots]) {
+      reports.push(await verifyAtRest(deps, { store, slot, bound, table }))
+    }
+  }
   return reports
 }
 
@@ -87,17 +96,20 @@ async function verifyAtRest(deps: ActivityDeps, verification: Verification): Pro
 
 interface Verification {
   readonly store: OnlineStore
+  /** Null for the group itself. */
+  readonly slot: Slot | null
   readonly bound: BoundGroup
   readonly table: Table
 }
 
 async function verifyStore(deps: ActivityDeps, verification: Verification): Promise<OnlineVerification> {
-  const { store, bound, table } = verification
+  const { store, slot, bound, table } = verification
   const mainId = table.ref('main')
   const main = mainId === null ? null : table.snapshot(mainId)
-  const report = { ...nothingFound, group: bound.group.id, store: store.name }
+  const service = slot?.service ?? null
+  const report = { ...nothingFound, group: bound.group.id, service, store: store.name }
   try {
-    const card = await store.readCard(bound.group.id)
+    const card = await store.readCard(storedId(verification))
     const complete = card?.complete ?? null
     const loaded = complete === null ? null : snapshotAt(table, complete)
     const snapshot = loaded ?? main
@@ -115,6 +127,9 @@ async function verifyStore(deps: ActivityDeps, verification: Verification): Prom
   }
 }
 
+/** Under which the store has what is compared. */
+const storedId = ({ slot, bound }: Verification) => slot?.id ?? bound.group.id
+
 const nothingFound = {
   ...{ loaded: false, behind: false, snapshotId: null },
   ...{ entities: 0, differing: 0, missing: 0, leftOver: 0, ahead: 0, examples: [], problem: null },
@@ -127,10 +142,11 @@ type Comparison = Pick<
 
 async function compare(
   deps: ActivityDeps,
-  { store, bound, table }: Verification,
+  verification: Verification,
   snapshot: Snapshot | null,
   card: GroupCard | null,
 ): Promise<Comparison> {
+  const { store, bound, table } = verification
   // One connection streams the winners while the other takes both sides in.
   const [reading, comparing] = [await deps.duckdb.connect(), await deps.duckdb.connect()]
   try {
@@ -146,7 +162,7 @@ async function compare(
     const columns = card?.keys ?? bound.keys
     const isAhead = await aheadOf(deps, bound, snapshot, card)
     await append(comparing, 'stored', async (appender) => {
-      for await (const { keys, value, order } of store.scan(bound.group.id)) {
+      for await (const { keys, value, order } of store.scan(storedId(verification))) {
         appender.appendVarchar(keyText(columns, keys))
         appendContent(appender, schema, value)
         appender.appendBoolean(isAhead(order))

@@ -16,6 +16,7 @@ import { workerMemory } from './memory.ts'
 import { feastReader } from './peers/feastReader.ts'
 import { feastTrainingSet } from './peers/feastTrainingSet.ts'
 import { planning } from './planScan.ts'
+import { preJoined } from './preJoined.ts'
 import { reader } from './reader.ts'
 import { duckdbLimits, type Bench, type Subject } from './subject.ts'
 import { largeTrainingSet, trainingSet } from './training.ts'
@@ -32,6 +33,7 @@ const own: readonly Subject[] = [
   trainingSet,
   largeTrainingSet,
   reader,
+  preJoined,
 ]
 const subjects = process.argv.includes('--peers') ? [...own, feastTrainingSet, feastReader] : own
 

@@ -89,7 +89,7 @@ export async function inServedWorld<Result>(
     const floor = await serve('floors/reader.ts', port, { args: [redis.url, String(port), String(ttlMs)] })
     return await use({
       ...{ redis, wrk, files, floor },
-      ids: await writeIds(bench, 'ids.txt', entities + strangers),
+      ids: await writeIds(bench, 'ids.txt'),
       hotIds: await writeIds(bench, 'hotIds.txt', hotEntities),
       ours: await read(),
       cached: await read({ ASOF_READER_CACHE: 'tracking' }),
@@ -123,8 +123,8 @@ async function fillStore(
   }
 }
 
-/** One entity in a hundred is older than its ttl, one in fifty has a null. */
-function servedRows(nowMs: number): string {
+/** Rows of ten doubles. One entity in a hundred is older than its ttl, one in fifty has a null. */
+export function servedRows(nowMs: number): string {
   const instant = (agoMs: number) => `TIMESTAMPTZ '${new Date(nowMs - agoMs).toISOString()}'`
   const happened = `CASE WHEN n % 100 = 0 THEN ${instant(2 * ttlMs)} ELSE ${instant(dayMs)} END`
   return `(SELECT id, happened AS event_timestamp, happened AS created_timestamp, 'bench' AS run_id,
@@ -133,10 +133,11 @@ function servedRows(nowMs: number): string {
       FROM range(${entities}) AS numbers(n)))`
 }
 
-async function writeIds(
+/** Ids one a line, first those that are there. @returns the file */
+export async function writeIds(
   { duckdb, scratch }: Pick<Bench, 'duckdb' | 'scratch'>,
   name: string,
-  count: number,
+  count = entities + strangers,
 ): Promise<string> {
   const path = join(scratch, name)
   await withConnection(duckdb, (connection) =>

@@ -4,16 +4,17 @@
  * Two groups may have a feature of the same name, for services that do so are older than roles: a training set then
  * calls both by their full names. Whatever is taken in a role, brought by a request or made on demand has its name alone.
  */
+import { checkPreJoined } from './checkPreJoined.ts'
 import type { KeyType } from './entity.ts'
 import { InputError } from './errors.ts'
 import { featureColumn, keyColumns, selectedName, type FeatureSelection } from './group.ts'
 import type { OnDemand } from './onDemand.ts'
 import type { FeatureService } from './service.ts'
 
-type Parts = Pick<FeatureService, 'features' | 'onDemand'>
+type Parts = Pick<FeatureService, 'features' | 'onDemand' | 'preJoined'>
 
-/** @throws InputError that names the service, the two that share a name, and the cure. */
-export function checkService({ features, onDemand = [] }: Parts, what: string): void {
+/** @throws InputError that names the service, what does not fit into it, and the cure. */
+export function checkService({ features, onDemand = [], preJoined = false }: Parts, what: string): void {
   refuseTwice(features, what)
   const selections = [...features, ...onDemand.flatMap(({ reads }) => reads)]
   checkRoles(selections, what)
@@ -21,6 +22,7 @@ export function checkService({ features, onDemand = [] }: Parts, what: string): 
   const requested = checkRequests(onDemand, stored, keys, what)
   const keyNames = [...keys.keys()].map((column) => [column, `the key ${column}`] as const)
   checkMade(onDemand, new Map([...keyNames, ...requested, ...stored]), what)
+  if (preJoined) checkPreJoined(selections, what)
 }
 
 function refuseTwice(features: readonly FeatureSelection[], what: string): void {

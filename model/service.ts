@@ -18,7 +18,14 @@ export interface FeatureService<out Values = AnyValues, out Inputs = AnyInputs> 
   readonly features: readonly FeatureSelection[]
   /** Features that are computed when they are asked for; they follow the stored ones. */
   readonly onDemand?: readonly OnDemand[]
+  /** Whether the online stores keep what the service reads of an entity in one value, too. */
+  readonly preJoined?: boolean
 }
+
+/** Ids of the feature groups that a service takes, and of those that only its functions read. */
+export const groupIdsOf = ({ features, onDemand = [] }: FeatureService): string[] => [
+  ...new Set([...features, ...onDemand.flatMap(({ reads }) => reads)].map(({ group }) => group.id)),
+]
 
 const schema = z.object({
   name: identifier,
@@ -32,14 +39,19 @@ const schema = z.object({
       ),
     )
     .optional(),
+  preJoined: z.boolean().optional(),
 })
 
 /**
  * Defines a feature service.
  *
+ * With `preJoined: true` an online store keeps one value per entity beside those of the groups: a slot for each group of
+ * the service, each as old as its own group's loads. An entity is then one key to read, however many groups there are, for
+ * as much memory again and a second write in every load. All groups must be of one entity.
+ *
  * @example
  * featureService({ name: 'delay_model_v1', features: [airportDelays.pick('mean_delay_24h')] })
- * @throws InputError that names the service, what has two meanings under one name, and the cure
+ * @throws InputError that names the service, what has two meanings under one name or cannot be pre-joined, and the cure
  */
 export function featureService<
   const Features extends readonly FeatureSelection[],
@@ -49,6 +61,7 @@ export function featureService<
   description?: string
   features: Features
   onDemand?: Made
+  preJoined?: boolean
 }): FeatureService<
   Together<ValuesIn<Features[number] | Made[number]>>,
   Together<InputsIn<Features[number] | Made[number]>>

@@ -23,10 +23,14 @@
  *   question goes to the store; how long a silence goes unnoticed is said by who listens (`redisTracking.ts`: 1 s). When
  *   listening has to start anew, everything is forgotten.
  *
+ * A slot of a pre-joined service is remembered as any group. What changes is told by the key that all slots of the service
+ * share, so each of them forgets the entity then, also where only one of them was written.
+ *
  * Reading races with changes: a place is kept free for what is being read, a change takes the place away, and what comes
  * back is put only where its own place still stands.
  */
 import { cacheMemory, type CacheMemory, type Entry } from './cacheMemory.ts'
+import { isSlotId, valuesName } from './slotId.ts'
 import type { GroupAsk, GroupCard, GroupFound, OnlineStore } from './store.ts'
 
 /** Who hears of a store's changes. */
@@ -39,6 +43,7 @@ export interface Changes {
 }
 
 export interface Follower {
+  /** @param group a group's id, or the name under which the values of slots lie */
   valueChanged(group: string, text: string): void
   /** Its card, or anything that is kept beside it. */
   groupChanged(group: string): void
@@ -75,6 +80,7 @@ export function cached(store: OnlineStore, options: CacheOptions): CachedStore {
     name: store.name,
     readCard: (group) => store.readCard(group),
     listGroups: () => store.listGroups(),
+    listSlots: () => store.listSlots(),
     write: (card, order, rows, life) => store.write(card, order, rows, life),
     startLoad: (card, load) => store.startLoad(card, load),
     finishLoad: (group, mark, life) => store.finishLoad(group, mark, life),
@@ -100,6 +106,7 @@ class Cache implements Follower {
   private readonly monotonicMs: () => number
   private readonly memory: CacheMemory
   private readonly groups = new Map<string, CachedGroup>()
+  private readonly sharers = new Map<string, Set<CachedGroup>>()
   private hits = 0
   private misses = 0
   private closed = false
@@ -135,6 +142,8 @@ class Cache implements Follower {
 
   valueChanged(name: string, text: string): void {
     this.groups.get(name)?.entries.delete(text)
+    const sharers = this.sharers.get(name)
+    if (sharers !== undefined) for (const slot of sharers) slot.entries.delete(text)
   }
 
   groupChanged(name: string): void {
@@ -153,7 +162,9 @@ class Cache implements Follower {
 
   private forget(group: CachedGroup): void {
     group.entries.clear()
-    if (this.groups.get(group.name) === group) this.groups.delete(group.name)
+    if (this.groups.get(group.name) !== group) return
+    this.groups.delete(group.name)
+    this.sharers.get(valuesName(group.name))?.delete(group)
   }
 
   private answer(asks: readonly GroupAsk[], nowMs: number): Answers | Promise<Answers> {
@@ -196,7 +207,10 @@ class Cache implements Follower {
     const torn: Lack[] = []
     try {
       for (const lack of lacks) lack.group = this.groupOf(lack.ask.group)
-      const found = await this.store.fetch(lacks.map((lack) => this.askOf(lack, askedAtMs - this.ttlMs)))
+      const lists = lackingTexts(lacks)
+      const found = await this.store.fetch(
+        lacks.map((lack, index) => this.askOf(lack, lists[index] ?? null, askedAtMs - this.ttlMs)),
+      )
       for (const [index, lack] of lacks.entries()) {
         const answer = found[index] ?? null
         const { taken } = lack
@@ -220,18 +234,29 @@ class Cache implements Follower {
     if (there !== undefined) return there
     const group = { name, found: null, readAtMs: -Infinity, entries: new Map<string, Entry>() }
     this.groups.set(name, group)
+    if (isSlotId(name)) this.sharersOf(valuesName(name)).add(group)
     return group
   }
 
-  /** What the store is asked. Its keys are made before it reads, so their places are free before that. */
-  private askOf(lack: Lack, oldestMs: number): GroupAsk {
+  /** Slots by the name under which their values lie. */
+  private sharersOf(name: string): Set<CachedGroup> {
+    const there = this.sharers.get(name)
+    if (there !== undefined) return there
+    const sharers = new Set<CachedGroup>()
+    this.sharers.set(name, sharers)
+    return sharers
+  }
+
+  /**
+   * What the store is asked. Its keys are made before it reads, so their places are free before that.
+   * @param lacking of a group that is in memory, the texts that are not
+   */
+  private askOf(lack: Lack, lacking: readonly string[] | null, oldestMs: number): GroupAsk {
     return {
       group: lack.ask.group,
       // A group that has other key columns by now has another card, too, and is asked for anew.
       keys: (columns) => {
-        const { taken } = lack
-        const texts =
-          taken === null ? lack.ask.keys(columns) : taken.places.map((place) => taken.texts[place] as string)
+        const texts = lacking ?? lack.ask.keys(columns)
         reserve(lack, texts, oldestMs)
         return texts
       },
@@ -288,6 +313,28 @@ interface Lack {
     readonly places: readonly number[]
   } | null
 }
+
+/**
+ * By lack, the texts that are not in memory; null where nothing is. Of slots that were asked for by one list and lack the
+ * same, they are one list again, so that the store looks their keys up once.
+ */
+function lackingTexts(lacks: readonly Lack[]): (readonly string[] | null)[] {
+  const lists: (readonly string[] | null)[] = []
+  for (const { taken } of lacks) {
+    const twin = lacks.findIndex(
+      (other, index) => index < lists.length && taken !== null && lackTheSame(other.taken, taken),
+    )
+    const texts = taken?.places.map((place) => taken.texts[place] as string)
+    lists.push((twin < 0 ? texts : lists[twin]) ?? null)
+  }
+  return lists
+}
+
+const lackTheSame = (one: Lack['taken'], { texts, places }: NonNullable<Lack['taken']>) =>
+  one !== null &&
+  one.texts === texts &&
+  one.places.length === places.length &&
+  one.places.every((place, index) => place === places[index])
 
 /** Keeps places free in memory for what the store is about to be asked. */
 function reserve(lack: Lack, texts: readonly string[], oldestMs: number): void {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { InputError, IntegrityError, shapeOf, UnavailableError } from '../model/index.ts'
 import { shorterTtl } from './expiry.ts'
+import { isSlotId } from './slotId.ts'
 import type { FeatureValue, GroupCard, LoadMark, LoadOrder, ScalarValue, StartedLoad } from './store.ts'
 import { compareOrder, schemaTag } from './value.ts'
 
@@ -143,7 +144,13 @@ export function contentLost(group: string): UnavailableError {
   )
 }
 
-function checkCard({ group, schema }: Omit<GroupCard, 'complete'>): void {
+function checkCard({ group, schema, slot }: Omit<GroupCard, 'complete'>): void {
+  if (isSlotId(group) !== (slot !== undefined)) {
+    throw new InputError(
+      `group ${group}: ${slot === undefined ? 'a slot whose place is not said' : 'a place among slots, and the id of a group'}. Make slots with slotsOf().`,
+      { group },
+    )
+  }
   const tag = schemaTag(schema.features)
   if (schema.tag !== tag) {
     throw new InputError(

@@ -4,6 +4,7 @@
  */
 import { columnsOf, type OnlineRows } from './columns.ts'
 import { keyText, storageKey } from './key.ts'
+import { valuesName } from './slotId.ts'
 import type { GroupCard, KeyValue } from './store.ts'
 import { encodeValues, type EncodedValues } from './value.ts'
 
@@ -29,7 +30,7 @@ export class EncodedRows {
   ) {
     const columns = columnsOf(card, rows)
     this.length = columns.length
-    const prefix = storageKey(store, card.group, '')
+    const prefix = storageKey(store, valuesName(card.group), '')
     this.#keys = encodeKeys(prefix, card.keys, columns.keys, columns.length, nameOf)
     this.#values = encodeValues(card.schema, order, columns)
   }

@@ -37,6 +37,7 @@ export {
   type ServiceSample,
 } from './sampleFormat.ts'
 export * from './samples.ts'
+export { isSlotId, parseSlotId, slotsOf, type Slot } from './slotId.ts'
 export * from './store.ts'
 export { compareOrder, encodeContent, schemaTag, valueSchema } from './value.ts'
 export type { LmdbOptions } from './lmdbTables.ts'

@@ -9,6 +9,7 @@
  * | `cards` | `<store>:<group>` | the card (`card.ts`) |
  * | `schemas` | `<store>:<group>:<tag>` | the features of that tag, as JSON |
  * | `values` | `<store>:<group>:<key text>` (`key.ts`) | the value (`value.ts`) |
+ * | `values` | `<store>:<service>_<tag>!:<key text>` | the slots of a pre-joined service (`slotId.ts`, `slots.ts`) |
  *
  * A batch is compared and written inside one write transaction, so two loads at once cannot pass each other.
  */
@@ -28,16 +29,20 @@ import {
 } from './card.ts'
 import { EncodedRows } from './encodedRows.ts'
 import type { OnlineRows } from './columns.ts'
-import { checkStorageName, isStorageName, parseKeyText, storageKey } from './key.ts'
+import { checkStorageName, parseKeyText, storageKey } from './key.ts'
+import { emptyPage, slotsAmong, type EmptiedPage, type SharedValues } from './lmdbSlots.ts'
 import {
   checkFolder,
   makeFolder,
   openTables,
   unavailable,
+  type KeyRange,
   type LmdbOptions,
   type Table,
   type Tables,
 } from './lmdbTables.ts'
+import { checkStoredId, isSlotId, isStoredId, valuesName } from './slotId.ts'
+import { slotOf, withSlot } from './slots.ts'
 import type {
   GroupCard,
   LoadMark,
@@ -47,6 +52,7 @@ import type {
   GroupFound,
   OnlineStore,
   ScannedRow,
+  SlotPlace,
   StartedLoad,
   StoredValue,
   ValueSchema,
@@ -100,6 +106,14 @@ class LmdbStore implements OnlineStore {
   }
 
   async listGroups(): Promise<string[]> {
+    return (await this.listAll()).filter((id) => !isSlotId(id))
+  }
+
+  async listSlots(): Promise<string[]> {
+    return (await this.listAll()).filter(isSlotId)
+  }
+
+  private async listAll(): Promise<string[]> {
     const prefix = `${this.options.store}:`
     const keys = await this.attempt('read', ({ cards }) =>
       Array.from(cards.getKeys(rangeOf(prefix)), (key) => key.toString().slice(prefix.length)),
@@ -113,7 +127,7 @@ class LmdbStore implements OnlineStore {
     rows: OnlineRows,
     life?: string,
   ): Promise<number> {
-    checkStorageName('group', card.group)
+    checkStoredId(card.group)
     const orderPrefix = encodeOrder(order)
     // All of it before the first write: a row that cannot be stored leaves nothing half done.
     const encoded = new EncodedRows(this.options.store, card, orderPrefix, rows)
@@ -125,7 +139,7 @@ class LmdbStore implements OnlineStore {
       written += await this.transact((tables) => {
         // The card of the first values comes with them: nobody finds a value and cannot read it.
         this.writeCard(tables, card, order, life)
-        return writeWinners(tables.values, orderPrefix, encoded, from, from + rowsPerTransaction)
+        return writeWinners(tables.values, orderPrefix, encoded, from, from + rowsPerTransaction, card.slot)
       })
       start += rowsPerTransaction
     } while (start < encoded.length)
@@ -133,7 +147,7 @@ class LmdbStore implements OnlineStore {
   }
 
   startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null> {
-    checkStorageName('group', card.group)
+    checkStoredId(card.group)
     encodeOrder(load.order)
     return this.transact((tables) => {
       const stored = this.storedCard(tables, card.group)
@@ -162,19 +176,27 @@ class LmdbStore implements OnlineStore {
   }
 
   async fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]> {
-    const found = await this.attempt('read', (tables) => asks.map((ask) => this.found(tables, ask)))
+    const found = await this.attempt('read', (tables) => {
+      const shared: SharedValues[] = []
+      return asks.map((ask) => this.found(tables, ask, shared))
+    })
     return found ?? asks.map(() => null)
   }
 
-  private found(tables: Tables, { group, keys }: GroupAsk): GroupFound | null {
+  /** @param shared the values of slots that were looked up already */
+  private found(tables: Tables, { group, keys }: GroupAsk, shared: SharedValues[]): GroupFound | null {
     const stored = this.storedCard(tables, group)
     if (stored === null) return null
     const { card } = stored
-    const values = keys(card.keys).map((text) => tables.values.getBinary(this.valueKey(group, text)) ?? null)
+    const texts = keys(card.keys)
+    const lookUp = () => texts.map((text) => tables.values.getBinary(this.valueKey(group, text)) ?? null)
+    const { slot } = card
+    const values = slot === undefined ? lookUp() : slotsAmong(shared, group, texts, slot, lookUp)
     return { card, schemaOf: (tag) => this.schemaOf(tables, group, tagText(tag)), values }
   }
 
-  async count(group: string): Promise<number> {
+  async count(group: string): Promise<number | null> {
+    if (isSlotId(group)) return null
     const { start, end } = this.rangeOfValues(group)
     return (await this.attempt('read', ({ values }) => values.getKeysCount({ start, end }))) ?? 0
   }
@@ -193,19 +215,43 @@ class LmdbStore implements OnlineStore {
 
   async drop(group: string): Promise<number | null> {
     // What holds a colon would be the beginning of another group's keys.
-    if (!isStorageName(group)) return null
+    if (!isStoredId(group)) return null
     let removed: number | null = null
     for (;;) {
-      const life = await this.transact((tables) => this.withdraw(tables, group))
-      let count = 0
-      do {
-        await nextTurn()
-        count = await this.transact(({ values }) => removeAll(values, this.rangeOfValues(group)))
-        if (count > 0 || life !== null) removed = (removed ?? 0) + count
-      } while (count > 0)
+      const card = await this.transact((tables) => this.withdraw(tables, group))
+      const count = isSlotId(group)
+        ? await this.emptySlots(group, card?.card.slot)
+        : await this.removeValues(group)
+      if (count > 0 || card !== null) removed = (removed ?? 0) + count
       // A load that has begun since may have written what was just removed: its life ends, too.
-      if (life === null || (await this.transact((tables) => this.forget(tables, group, life)))) return removed
+      if (card === null || (await this.transact((tables) => this.forget(tables, group, card.life)))) {
+        return removed
+      }
     }
+  }
+
+  private async removeValues(group: string): Promise<number> {
+    for (let removed = 0; ;) {
+      await nextTurn()
+      const count = await this.transact(({ values }) => removeAll(values, this.rangeOfValues(group)))
+      if (count === 0) return removed
+      removed += count
+    }
+  }
+
+  /** @param slot unknown where the card is gone, with which its values went */
+  private async emptySlots(group: string, slot: SlotPlace | undefined): Promise<number> {
+    let emptied = 0
+    let after: Buffer | null = null
+    while (slot !== undefined) {
+      await nextTurn()
+      const range = { ...this.rangeOfValues(group), ...behind(after), limit: rowsPerTransaction }
+      const page: EmptiedPage = await this.transact(({ values }) => emptyPage(values, range, slot))
+      if (page.last === null) break
+      emptied += page.emptied
+      after = page.last
+    }
+    return emptied
   }
 
   async close(): Promise<void> {
@@ -219,32 +265,37 @@ class LmdbStore implements OnlineStore {
     const stored = this.storedCard(tables, group)
     if (stored === null) return null
     const prefix = this.valueKey(group, '')
-    const { start, end } = this.rangeOfValues(group)
-    const range = { start: after ?? start, end, exclusiveStart: after !== null, limit: rowsPerScan }
+    const range = { ...this.rangeOfValues(group), ...behind(after), limit: rowsPerScan }
+    const { slot } = stored.card
     const rows: ScannedRow[] = []
     let last: Buffer | null = null
-    for (const { key, value: bytes } of tables.values.getRange(range)) {
+    for (const { key, value } of tables.values.getRange(range)) {
       last = key
+      const bytes = slot === undefined ? value : slotOf(value, slot)
+      if (bytes === null) continue
       const keys = parseKeyText(stored.card.keys, key.toString('utf8', prefix.length))
       rows.push({ keys, value: this.decode(tables, group, bytes), order: decodeOrder(bytes) })
     }
     return { rows, last }
   }
 
-  /** @returns the life of the card that stands there then; null where there is none */
-  private withdraw(tables: Tables, group: string): string | null {
+  /** @returns the card that stands there then; null where there is none */
+  private withdraw(tables: Tables, group: string): StoredCard | null {
     const stored = this.storedCard(tables, group)
     if (stored === null) return null
     const card = withdrawn(stored)
     tables.cards.putSync(this.cardKey(group), Buffer.from(encodeCard(card)))
-    return card.life
+    return card
   }
 
-  /** Removes a withdrawn card, if no load has begun since and no value is there. */
+  /**
+   * Removes a withdrawn card, if no load has begun since and no value is there. (Of a slot that would mean to look into
+   * all values that it shares: whoever writes to it belongs to a load.)
+   */
   private forget(tables: Tables, group: string, life: string): boolean {
     const stored = this.storedCard(tables, group)
     if (stored?.life !== life || stored.started.length > 0) return false
-    const [value] = tables.values.getKeys({ ...this.rangeOfValues(group), limit: 1 })
+    const [value] = isSlotId(group) ? [] : tables.values.getKeys({ ...this.rangeOfValues(group), limit: 1 })
     if (value !== undefined) return false
     tables.cards.removeSync(this.cardKey(group))
     removeAll(tables.schemas, rangeOf(this.schemaKey(group, '').toString()))
@@ -330,7 +381,7 @@ class LmdbStore implements OnlineStore {
   }
 
   private valueKey(group: string, text: string): Buffer {
-    return Buffer.from(storageKey(this.options.store, group, text))
+    return Buffer.from(storageKey(this.options.store, valuesName(group), text))
   }
 
   private async transact<T>(work: (tables: Tables) => T): Promise<T> {
@@ -376,7 +427,14 @@ class LmdbStore implements OnlineStore {
 }
 
 /** Puts the rows from one place to another whose order is greater than what is stored; how many those were. */
-function writeWinners(values: Table, order: Buffer, rows: EncodedRows, from: number, to: number): number {
+function writeWinners(
+  values: Table,
+  order: Buffer,
+  rows: EncodedRows,
+  from: number,
+  to: number,
+  slot: SlotPlace | undefined,
+): number {
   const last = Math.min(to, rows.length)
   let written = 0
   let end = from
@@ -387,11 +445,11 @@ function writeWinners(values: Table, order: Buffer, rows: EncodedRows, from: num
       isNew = nothingBetween(values, rows.key(index), rows.key(end - 1))
     }
     const key = rows.key(index)
-    if (!isNew) {
-      const there = values.getBinaryFast(key)
-      if (there !== undefined && order.compare(there, 0, orderBytes) <= 0) continue
-    }
-    values.putSync(key, rows.value(index))
+    const there = isNew ? undefined : slot === undefined ? values.getBinaryFast(key) : values.getBinary(key)
+    const own = there === undefined || slot === undefined ? there : slotOf(there, slot)
+    if (own != null && order.compare(own, 0, orderBytes) <= 0) continue
+    const value = rows.value(index)
+    values.putSync(key, slot === undefined ? value : withSlot(there ?? null, slot, value))
     written++
   }
   return written
@@ -416,10 +474,8 @@ function removeAll(table: Table, range: KeyRange): number {
   return keys.length
 }
 
-interface KeyRange {
-  readonly start: Buffer
-  readonly end: Buffer
-}
+/** What of a range is left behind a key; all of it without one. */
+const behind = (key: Buffer | null) => (key === null ? {} : { start: key, exclusiveStart: true })
 
 /** All keys that start with a prefix that ends in a colon: the next character is a semicolon. */
 function rangeOf(prefix: string): KeyRange {

@@ -30,6 +30,12 @@ export interface Tables {
   readonly values: Table
 }
 
+export interface KeyRange {
+  readonly start: Buffer
+  readonly end: Buffer
+  readonly exclusiveStart?: boolean
+}
+
 export function makeFolder(options: LmdbOptions): void {
   try {
     mkdirSync(options.path, { recursive: true })

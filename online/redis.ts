@@ -7,9 +7,10 @@
  * | `<store>:<group>` | string | the record: the card and the schemas of all tags (`groupRecord.ts`) |
  * | `{<store>:<group>}` | string | the record's version: equal versions are equal records |
  * | `<store>:<group>:<key text>` (`key.ts`) | string | the value (`value.ts`); it expires (`expiry.ts`) |
+ * | `<store>:<service>_<tag>!:<key text>` | string | the slots of a pre-joined service (`slotId.ts`, `slots.ts`); it expires with the last of them |
  * | `<store>:<group>:last_updated` | string | the instant of the last complete load, for people; nothing reads it |
  *
- * Names hold no colon and no brace, and an entity whose key text is `last_updated` has `\\last_updated` in its key,
+ * A slot has a record, a version and a last update as a group has, under its id. Names hold no colon and no brace, and an entity whose key text is `last_updated` has `\\last_updated` in its key,
  * which no key text is; so none of these ever meet. Which of two writes wins is decided inside Redis
  * (`redisScripts.ts`), many keys a call; the record is read, merged, and put only where it still is what was read.
  *
@@ -26,15 +27,16 @@
  * store is one that was never loaded; and a load notes at its start which server it writes to, and is not marked where
  * another one is there at its end. Redis must not be one that evicts keys.
  */
-import type { OnlineStore, GroupAsk, GroupFound } from './store.ts'
+import { AskedTogether } from './askedTogether.ts'
+import type { OnlineStore, GroupAsk, GroupFound, SlotPlace } from './store.ts'
 import { UnavailableError } from '../model/index.ts'
 import { contentLost } from './card.ts'
 import { storageKey } from './key.ts'
 import { isCluster, replicatedAddress } from './redisAddress.ts'
 import { openRedisCluster } from './redisCluster.ts'
 import { RedisConnection, type RedisOptions } from './redisConnection.ts'
-import { otherLife, putWinners, swapRecord } from './redisScripts.ts'
-import { lastUpdated, RedisStore, textsOf, type Put, type Swap } from './redisStore.ts'
+import { emptySlots, otherLife, placeArgs, putting, swapRecord } from './redisScripts.ts'
+import { lastUpdated, RedisStore, textsOf, type Put, type Question, type Swap } from './redisStore.ts'
 
 export type { RedisOptions } from './redisConnection.ts'
 
@@ -111,12 +113,14 @@ class OneRedis extends RedisStore {
     const answers: (GroupFound | null)[] = asks.map(() => null)
     let open = this.questionsOf(asks)
     while (open.length > 0) {
-      const names = open.map((question) => this.namesOf(question))
+      const together = new AskedTogether<Question>()
+      const names = open.map((question) => this.namesOf(question, together))
       const found = await mget(names.length === 1 ? (names[0] as string[]) : names.flat())
       let end = 0
+      const own = names.map(({ length }) => found.slice(end, (end += length)))
+      const pieces = together.complete(open, own)
       open = open.flatMap((question, index) => {
-        const pieces = found.slice(end, (end += names[index]?.length ?? 0))
-        const answer = this.judge(question, pieces)
+        const answer = this.judge(question, pieces[index] ?? [])
         if (answer !== null && 'ask' in answer) return [answer]
         answers[question.place] = answer
         return []
@@ -125,11 +129,16 @@ class OneRedis extends RedisStore {
     return answers
   }
 
-  protected async putAll(group: string, { rows, order, life, expiry }: Put): Promise<number> {
-    const call = { key: this.recordKey(group), args: [order, life, ...expiry], refused: otherLife }
-    const written = await this.connection.putAll(putWinners, call, rows)
+  protected async putAll(group: string, { rows, order, life, expiry, slot }: Put): Promise<number> {
+    const { script, args } = putting(slot)
+    const call = { key: this.recordKey(group), args: [order, life, ...expiry, ...args], refused: otherLife }
+    const written = await this.connection.putAll(script, call, rows)
     if (written === otherLife) throw contentLost(group)
     return written
+  }
+
+  protected emptyAll(keys: readonly string[], slot: SlotPlace): Promise<number> {
+    return this.connection.run(emptySlots, keys, placeArgs(slot))
   }
 
   protected swap(group: string, { before, after, runId = '' }: Swap): Promise<number> {

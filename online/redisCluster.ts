@@ -18,13 +18,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnavailableError } from '../model/index.ts'
+import { AskedTogether } from './askedTogether.ts'
 import { contentLost, mergeMark } from './card.ts'
 import { keySlot } from './keySlot.ts'
 import { storageKey } from './key.ts'
 import { Moved, RedisClusterConnection, type Topology } from './redisClusterConnection.ts'
 import type { RedisOptions } from './redisConnection.ts'
 import { covers, encodeMark, isOfLife, markKey, markKeys, putMark } from './redisMarks.ts'
-import { putWinners, swapped, swapRecord } from './redisScripts.ts'
+import { emptySlots, placeArgs, putting, swapped, swapRecord } from './redisScripts.ts'
 import {
   lastUpdated,
   partsOf,
@@ -42,6 +43,7 @@ import type {
   LoadMark,
   LoadStart,
   OnlineStore,
+  SlotPlace,
   StartedLoad,
 } from './store.ts'
 import { compareOrder, encodeOrder } from './value.ts'
@@ -78,14 +80,17 @@ class RedisCluster extends RedisStore {
     const answers: (GroupFound | null)[] = asks.map(() => null)
     let open = this.questionsOf(asks)
     while (open.length > 0) {
-      const names = open.map((question) => this.namesOf(question))
+      const together = new AskedTogether<Question>()
+      const own = open.map((question) => this.namesOf(question, together))
+      const names = together.complete(open, own)
       const marks = open.map(({ ask }, index) => this.marksBehind(topology, ask.group, names[index] ?? []))
-      const found = await this.connection.getEach([...names, ...marks].flat(), topology)
+      const found = await this.connection.getEach([...own, ...marks].flat(), topology)
       let end = 0
-      const pieces = [...names, ...marks].map(({ length }) => found.slice(end, (end += length)))
+      const pieces = [...own, ...marks].map(({ length }) => found.slice(end, (end += length)))
+      const values = together.complete(open, pieces.slice(0, open.length))
       const next: Question[] = []
       for (const [index, question] of open.entries()) {
-        const answer = this.judge(question, pieces[index] ?? [])
+        const answer = this.judge(question, values[index] ?? [])
         if (answer !== null && 'ask' in answer) next.push(answer)
         else if (answer !== null) await this.prove(topology, answer, pieces[open.length + index] ?? [])
         if (answer === null || !('ask' in answer)) answers[question.place] = answer
@@ -173,12 +178,21 @@ class RedisCluster extends RedisStore {
     await super.finishLoad(group, mark, content)
   }
 
-  protected async putAll(group: string, { rows, order, life, expiry }: Put): Promise<number> {
+  protected async putAll(group: string, { rows, order, life, expiry, slot }: Put): Promise<number> {
     const isAlive = async () => {
       if (life === '') return
       if ((await this.fetchRecord(group))?.record.stored.life !== life) throw contentLost(group)
     }
-    return this.connection.putAll(putWinners, [order, '', ...expiry], rows, isAlive)
+    const { script, args } = putting(slot)
+    return this.connection.putAll(script, [order, '', ...expiry, ...args], rows, isAlive)
+  }
+
+  protected emptyAll(keys: readonly string[], slot: SlotPlace): Promise<number> {
+    const args = placeArgs(slot)
+    return this.connection.runEach(
+      emptySlots,
+      keys.map((key) => ({ key, args })),
+    )
   }
 
   protected async swap(group: string, { before, after }: Swap): Promise<number> {

@@ -14,10 +14,13 @@ import type { OnlineRows } from './columns.ts'
 import { EncodedRows } from './encodedRows.ts'
 import { decodeRecord, encodeRecord, recordVersion, withCard, type GroupRecord } from './groupRecord.ts'
 import { keptMs, leastKeptMs, tombstoneKeptMs } from './expiry.ts'
-import { checkStorageName, isStorageName, parseKeyText, storageKey, type KeyColumns } from './key.ts'
+import { AskedTogether } from './askedTogether.ts'
+import { checkStorageName, parseKeyText, storageKey, type KeyColumns } from './key.ts'
 import type { RedisOptions, Servers } from './redisConnection.ts'
 import { isMark } from './redisMarks.ts'
 import { otherServer, swapped } from './redisScripts.ts'
+import { checkStoredId, isSlotId, isStoredId, valuesName } from './slotId.ts'
+import { slotOf } from './slots.ts'
 import type {
   GroupCard,
   LoadMark,
@@ -27,6 +30,7 @@ import type {
   GroupFound,
   OnlineStore,
   ScannedRow,
+  SlotPlace,
   StartedLoad,
   StoredValue,
   ValueSchema,
@@ -48,8 +52,10 @@ export interface Put {
   readonly order: Buffer
   /** That the group must have; any where it is empty. */
   readonly life: string
-  /** What `putWinners` is told of it. */
+  /** What the script is told of it. */
   readonly expiry: readonly string[]
+  /** Of a slot. */
+  readonly slot: SlotPlace | undefined
 }
 
 /** One record in the place of another one; nothing is null. */
@@ -89,6 +95,8 @@ export abstract class RedisStore implements OnlineStore {
   abstract fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]>
   /** @throws UnavailableError where the group's life is another */
   protected abstract putAll(group: string, put: Put): Promise<number>
+  /** @returns in how many of them the slot was */
+  protected abstract emptyAll(keys: readonly string[], slot: SlotPlace): Promise<number>
   /** @returns what `swapRecord` does */
   protected abstract swap(group: string, swap: Swap): Promise<number>
 
@@ -101,10 +109,19 @@ export abstract class RedisStore implements OnlineStore {
     return known === null ? [] : unfinishedOf(known.record.stored, null)
   }
 
-  async listGroups(): Promise<string[]> {
-    const groups = await this.servers.attempt('read', (client) => client.smembers(this.store))
-    const records = await this.servers.getEach(groups.map((group) => this.recordKey(group)))
-    return groups.filter((_, index) => records[index] != null).sort()
+  listGroups(): Promise<string[]> {
+    return this.list((id) => !isSlotId(id))
+  }
+
+  listSlots(): Promise<string[]> {
+    return this.list(isSlotId)
+  }
+
+  private async list(isWanted: (id: string) => boolean): Promise<string[]> {
+    const all = await this.servers.attempt('read', (client) => client.smembers(this.store))
+    const wanted = all.filter(isWanted)
+    const records = await this.servers.getEach(wanted.map((id) => this.recordKey(id)))
+    return wanted.filter((_, index) => records[index] != null).sort()
   }
 
   async write(
@@ -113,7 +130,7 @@ export abstract class RedisStore implements OnlineStore {
     rows: OnlineRows,
     life?: string,
   ): Promise<number> {
-    checkStorageName('group', card.group)
+    checkStoredId(card.group)
     const orderBytes = encodeOrder(order)
     // All of it before the first write: a row that cannot be stored leaves nothing half done.
     const encoded = new EncodedRows(this.store, card, orderBytes, rows, nameOf)
@@ -123,11 +140,12 @@ export abstract class RedisStore implements OnlineStore {
       withCard(record, card, mergeCard(record?.stored ?? null, card, order, content)),
     )
     const expiry = expiryOf(card, this.now())
-    return this.putAll(card.group, { rows: encoded, order: orderBytes, life: content ?? '', expiry })
+    const put = { rows: encoded, order: orderBytes, life: content ?? '', expiry, slot: card.slot }
+    return this.putAll(card.group, put)
   }
 
   async startLoad(card: Omit<GroupCard, 'complete'>, load: StartedLoad): Promise<LoadStart | null> {
-    checkStorageName('group', card.group)
+    checkStoredId(card.group)
     encodeOrder(load.order)
     const runId = await this.servers.runId()
     let isFirst = false
@@ -165,20 +183,28 @@ export abstract class RedisStore implements OnlineStore {
     for (const [place, ask] of asks.entries()) {
       const known = this.records.get(ask.group) ?? null
       // What holds a colon would be a value's key.
-      if (known === null && !isStorageName(ask.group)) continue
+      if (known === null && !isStoredId(ask.group)) continue
       questions.push({ ask, place, known, isStale: false })
     }
     return questions
   }
 
-  /** What tells whether the known record still stands, or the record itself; then the values' keys. */
-  protected namesOf({ ask: { group, keys }, known, isStale }: Question): string[] {
+  /**
+   * What tells whether the known record still stands, or the record itself; then the values' keys.
+   * @param together the keys that others have named already are left out
+   */
+  protected namesOf(question: Question, together: AskedTogether<Question>): string[] {
+    const { ask, known, isStale } = question
+    const { group, keys } = ask
     const names = known === null || isStale ? [this.versionKey(group), this.recordKey(group)] : []
     if (known === null) return names
     // Records of before there were versions are told by themselves.
     if (!isStale) names.push(known.version === null ? this.recordKey(group) : this.versionKey(group))
-    const prefix = storageKey(this.store, group, '')
-    for (const text of keys(known.record.stored.card.keys)) names.push(prefix + nameOf(text))
+    const { card } = known.record.stored
+    const texts = keys(card.keys)
+    if (card.slot !== undefined && together.join(question, group, texts, names.length)) return names
+    const prefix = this.prefixOf(group)
+    for (const text of texts) names.push(prefix + nameOf(text))
     return names
   }
 
@@ -200,7 +226,7 @@ export abstract class RedisStore implements OnlineStore {
 
   /** Redis walks its keys in no order, and under a walk that takes long it may come by a key twice. */
   async *scan(group: string): AsyncGenerator<ScannedRow> {
-    const prefix = storageKey(this.store, group, '')
+    const prefix = this.prefixOf(group)
     for await (const keys of this.servers.scanKeys(`${prefix}*`, keysPerScan)) {
       yield* await this.scannedRows(group, prefix, keys)
     }
@@ -208,14 +234,14 @@ export abstract class RedisStore implements OnlineStore {
 
   async drop(group: string): Promise<number | null> {
     // What holds a colon, or what a scan takes for a pattern, would be keys of other groups.
-    if (!isStorageName(group)) return null
+    if (!isStoredId(group)) return null
     let removed: number | null = null
     for (;;) {
       const withdrawal = await this.change(group, (record) =>
         record === null ? null : { ...record, stored: withdrawn(record.stored) },
       )
       if (withdrawal !== null) await this.settled()
-      const count = await this.removeValues(group)
+      const count = await this.removeValues(group, withdrawal?.stored.card.slot)
       if (count > 0 || withdrawal !== null) removed = (removed ?? 0) + count
       if (withdrawal === null) return removed
       // A load that has begun since may have written what was just removed: its life ends, too.
@@ -224,14 +250,19 @@ export abstract class RedisStore implements OnlineStore {
     }
   }
 
-  private async removeValues(group: string): Promise<number> {
+  /** @param slot of a slot; where nothing is known of it any more its values cannot be told from others */
+  private async removeValues(group: string, slot: SlotPlace | undefined): Promise<number> {
     let removed = 0
-    const prefix = storageKey(this.store, group, '')
-    for await (const keys of this.servers.scanKeys(`${prefix}*`, keysPerScan)) {
-      const own = keys.filter((key) => isReserved(key.slice(prefix.length)))
-      const values = keys.filter((key) => !own.includes(key))
-      if (own.length > 0) await this.servers.unlink(own)
-      if (values.length > 0) removed += await this.servers.unlink(values)
+    const [own, values] = [storageKey(this.store, group, ''), this.prefixOf(group)]
+    for await (const keys of this.servers.scanKeys(`${own}*`, keysPerScan)) {
+      const reserved = keys.filter((key) => isReserved(key.slice(own.length)))
+      const rest = keys.filter((key) => !reserved.includes(key))
+      if (reserved.length > 0) await this.servers.unlink(reserved)
+      if (rest.length > 0) removed += await this.servers.unlink(rest)
+    }
+    if (slot === undefined) return removed
+    for await (const keys of this.servers.scanKeys(`${values}*`, keysPerScan)) {
+      removed += await this.emptyAll(keys, slot)
     }
     return removed
   }
@@ -253,8 +284,9 @@ export abstract class RedisStore implements OnlineStore {
     const known = await this.fetchRecord(group)
     if (known === null) return []
     const { record } = known
+    const found = ownValues(record.stored.card, values)
     return own.flatMap((key, index) => {
-      const bytes = values[index] ?? null
+      const bytes = found[index] ?? null
       if (bytes === null) return []
       const keyValues = parseKeyText(record.stored.card.keys, textOf(key.slice(prefix.length)))
       return [{ keys: keyValues, value: decode(record, group, bytes), order: decodeOrder(bytes) }]
@@ -285,7 +317,7 @@ export abstract class RedisStore implements OnlineStore {
 
   protected async fetchRecord(group: string): Promise<KnownRecord | null> {
     // What holds a colon would be a value's key.
-    if (!isStorageName(group)) return null
+    if (!isStoredId(group)) return null
     const key = this.recordKey(group)
     const [version = null, text = null] = await this.servers.mget([this.versionKey(group), key])
     // Of what is no string MGET says that nothing is there.
@@ -307,6 +339,11 @@ export abstract class RedisStore implements OnlineStore {
     return known
   }
 
+  /** What the keys of all values of a group begin with. */
+  private prefixOf(group: string): string {
+    return storageKey(this.store, valuesName(group), '')
+  }
+
   protected recordKey(group: string): string {
     return `${this.store}:${group}`
   }
@@ -323,7 +360,7 @@ const isReserved = (name: string) => name === lastUpdated || isMark(name)
 const nameOf = (text: string) => (text === lastUpdated ? `\\${text}` : text)
 export const textOf = (name: string) => (name === `\\${lastUpdated}` ? lastUpdated : name)
 
-/** What `putWinners` is told of it. */
+/** What the script is told of it. */
 function expiryOf({ ttlMs }: Pick<GroupCard, 'ttlMs'>, nowMs: number): string[] {
   const kept = keptMs(ttlMs)
   return [kept === null ? '' : String(kept - nowMs), String(leastKeptMs), String(tombstoneKeptMs(ttlMs))]
@@ -359,9 +396,13 @@ function foundOf(
     card: stored.card,
     life: stored.life,
     schemaOf: (tag) => schemaOf(schemas, group, tagText(tag)),
-    values,
+    values: ownValues(stored.card, values),
   }
 }
+
+/** Of values that slots share, those of one. */
+const ownValues = ({ slot }: GroupCard, values: readonly (Buffer | null)[]): readonly (Buffer | null)[] =>
+  slot === undefined ? values : values.map((bytes) => (bytes === null ? null : slotOf(bytes, slot)))
 
 const sameColumns = (a: KeyColumns, b: KeyColumns) => JSON.stringify(a) === JSON.stringify(b)
 

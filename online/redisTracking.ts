@@ -154,7 +154,10 @@ function newClient(url: string): Redis {
   })
 }
 
-/** Keys are `<store>:<group>:<key text>`; what else begins with the store's name is kept beside the card of a group. */
+/**
+ * Keys are `<store>:<group>:<key text>`, where slots share a name in place of a group's; what else begins with the store's
+ * name is kept beside the card of a group or slot.
+ */
 function tell(follower: Follower, store: string, keys: readonly Buffer[] | null): void {
   if (keys === null) {
     follower.allChanged()

@@ -16,6 +16,10 @@
  * card: values of a load that broke off are not covered by any mark, so the next load is told of it and looks at what
  * it may have written. A mark is refused where the store lost something while the load ran.
  *
+ * A *slot* is what a pre-joined service has of one of its groups. To a store it is a group of its own, by an id that no
+ * group has (`slotId.ts`): with its own card, loads, mark and order. Only its values lie elsewhere: all slots of a service
+ * share one value per entity (`slots.ts`), so that they are read as one key.
+ *
  * Siblings: `lmdb.ts` (embedded), `redis.ts`. Every store passes `test/online/conformance.ts`.
  */
 import type { FeatureType, KeyType } from '../model/index.ts'
@@ -56,8 +60,18 @@ export interface LoadMark {
   readonly loadedAtMs: number
 }
 
+/** Where a slot stands in the values that it shares. */
+export interface SlotPlace {
+  readonly at: number
+  /** How many slots there are. */
+  readonly of: number
+}
+
 export interface GroupCard {
+  /** A group's id, or a slot's. */
   readonly group: string
+  /** Of a slot; a group has none. */
+  readonly slot?: SlotPlace
   readonly keys: readonly { readonly name: string; readonly type: KeyType }[]
   /** The schema that new values have. */
   readonly schema: ValueSchema
@@ -127,7 +141,10 @@ export interface OnlineStore {
   /** Whether values go some time after their ttl (`expiry.ts`). */
   readonly expires?: boolean
   readCard(group: string): Promise<GroupCard | null>
+  /** Without slots. */
   listGroups(): Promise<string[]>
+  /** Ids of the slots of pre-joined services. */
+  listSlots(): Promise<string[]>
   /**
    * Writes a batch of rows under one order. Rows whose stored order is not smaller are left alone.
    * @param life from the load's start: what a store lost in between must not be followed by what no other load knows of
@@ -151,11 +168,15 @@ export interface OnlineStore {
   /**
    * Cards and values of several groups in one round trip; null for a group that the store does not know. What is found of
    * one group is of one moment: its values are those that its card speaks of. (In a Redis Cluster it is of one moment at
-   * each node, and a node without the mark of a complete load is not believed.)
+   * each node, and a node without the mark of a complete load is not believed.) Slots of one service whose `keys` make the
+   * very same array are looked up once for all of them.
    */
   fetch(asks: readonly GroupAsk[]): Promise<(GroupFound | null)[]>
-  /** How many entities of a group the store holds a value or a tombstone of; only where that is cheaper than to scan. */
-  count?(group: string): Promise<number>
+  /**
+   * How many entities of a group the store holds a value or a tombstone of; only where that is cheaper than to scan, and
+   * null for a slot, where it never is.
+   */
+  count?(group: string): Promise<number | null>
   /**
    * What is stored of a group, tombstones included: for comparing, not for serving. In no promised order. Every entity
    * comes at least once; in a store that walks its keys without a lock (Redis) it may come again.

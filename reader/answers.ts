@@ -3,7 +3,7 @@
  * a list of features, and Feast's question. Knows the store, the services and the clock, and nothing of HTTP.
  */
 import type { EpochMs, FeatureService } from '../model/index.ts'
-import { GroupCursor, type OnlineStore } from '../online/index.ts'
+import { GroupCursor, isSlotId, type OnlineStore } from '../online/index.ts'
 import { readVectorsBody, type AskedVectors } from './body.ts'
 import { nothingThere, NotFoundError, NotLoadedError } from './errors.ts'
 import { feastJson, readFeastBody } from './feast.ts'
@@ -57,6 +57,9 @@ export function createAnswers({ store, nowMs, services, sampler, metrics }: Answ
     return kept.get(id) ?? keepPlan(kept, id, asked)
   }
   const keepPlan = async (kept: Map<string, ReadPlan>, id: string, asked: PlanKey): Promise<ReadPlan> => {
+    const slot = asked.features.find(({ group }) => isSlotId(group))
+    // A slot is read as a part of its service, never as a group.
+    if (slot !== undefined) throw await nothingThere(store, slot.group, false)
     const plan = await makePlan(services, asked)
     if (kept.size >= mostPlans) kept.clear()
     kept.set(id, plan)
@@ -130,6 +133,7 @@ async function readGroupAnswer(
   group: string,
   address: string,
 ): Promise<GroupAnswer> {
+  if (isSlotId(group)) throw await nothingThere(store, group, false)
   const questions: Question[] = []
   const [found = null] = await store.fetch([
     {

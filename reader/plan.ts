@@ -4,6 +4,7 @@
  */
 import {
   featureColumn,
+  groupIdsOf,
   InputError,
   madeColumns,
   type FeatureSelection,
@@ -12,7 +13,7 @@ import {
   type OnDemand,
   type ScalarType,
 } from '../model/index.ts'
-import type { FeatureValue, KeyColumns } from '../online/index.ts'
+import { slotsOf, type FeatureValue, type KeyColumns } from '../online/index.ts'
 
 /** One group under one choice of key columns. */
 export interface Lookup {
@@ -22,6 +23,8 @@ export interface Lookup {
   readonly keys: Readonly<Record<string, string>>
   /** The features that are read: those of the vector, and those that only functions see. */
   readonly features: readonly string[]
+  /** Id of the group's slot in a service that is pre-joined. */
+  readonly slot: string | null
 }
 
 /** A stored value, by the name under which it is seen. */
@@ -55,6 +58,8 @@ export interface OnDemandStep {
 export interface ReadPlan {
   /** Null for a list of features. */
   readonly service: string | null
+  /** Whether all lookups have slots; none has one otherwise. */
+  readonly preJoined: boolean
   readonly lookups: readonly Lookup[]
   readonly stored: readonly VectorColumn[]
   readonly onDemand: readonly OnDemandStep[]
@@ -81,12 +86,15 @@ const wantedOf = ({ group, role, keys, features }: FeatureSelection): Wanted => 
 })
 
 /** @param fullNames calls stored features `<group>__<feature>`, unless they are taken in a role */
-export function planService({ name, features, onDemand = [] }: FeatureService, fullNames: boolean): ReadPlan {
-  return makePlan(name, features.map(wantedOf), onDemand, fullNames)
+export function planService(service: FeatureService, fullNames: boolean): ReadPlan {
+  const { name, features, onDemand = [], preJoined = false } = service
+  const slots = preJoined ? slotsOf(name, groupIdsOf(service)) : []
+  const slotIds = new Map(slots.map(({ group, id }) => [group, id]))
+  return makePlan(name, features.map(wantedOf), onDemand, fullNames, slotIds)
 }
 
 export const planFeatures = (features: readonly Wanted[], fullNames: boolean): ReadPlan =>
-  makePlan(null, features, [], fullNames)
+  makePlan(null, features, [], fullNames, new Map())
 
 interface GrowingLookup extends Lookup {
   readonly features: string[]
@@ -97,6 +105,7 @@ function makePlan(
   wanted: readonly Wanted[],
   onDemand: readonly OnDemand[],
   fullNames: boolean,
+  slotIds: ReadonlyMap<string, string>,
 ): ReadPlan {
   const lookups = new Map<string, { readonly at: number; readonly lookup: GrowingLookup }>()
   const place = (selection: Wanted, feature: string): Pick<StoredColumn, 'lookup' | 'feature'> => {
@@ -105,7 +114,8 @@ function makePlan(
     const id = JSON.stringify([group, role, renamed.sort()])
     let there = lookups.get(id)
     if (there === undefined) {
-      there = { at: lookups.size, lookup: { group, role, keys, features: [] } }
+      const slot = slotIds.get(group) ?? null
+      there = { at: lookups.size, lookup: { group, role, keys, features: [], slot } }
       lookups.set(id, there)
     }
     const { features } = there.lookup
@@ -133,7 +143,7 @@ function makePlan(
     return { onDemand: one, request: Object.keys(one.request), reads, made }
   })
   return {
-    ...{ service, stored: withNeighbours(stored), onDemand: steps },
+    ...{ service, preJoined: slotIds.size > 0, stored: withNeighbours(stored), onDemand: steps },
     lookups: [...lookups.values()].map(({ lookup }) => lookup),
     request: new Map(onDemand.flatMap(({ request }) => Object.entries(request))),
   }

@@ -16,6 +16,7 @@ import { nothingThere, NotLoadedError } from './errors.ts'
 import { columnOf, lookupColumns, type OnDemandStep, type ReadPlan, type StoredColumn } from './plan.ts'
 import { requestValues } from './requestValues.ts'
 import { askedKeys, type AskedKeys } from './rows.ts'
+import { fetchSlots, type Fetched } from './slots.ts'
 
 /** One lookup of a plan, read. */
 export interface ReadLookup {
@@ -60,13 +61,8 @@ export async function readVectors(
   { allowStray = false }: ReadOptions = {},
 ): Promise<Vectors> {
   const request = requestValues(plan.request, rows)
-  const asked: AskedKeys[] = []
-  const found = await store.fetch(
-    plan.lookups.map((lookup, at) => ({
-      group: lookup.group,
-      keys: (columns) => (asked[at] = askedKeys(columns, lookup, rows)).texts,
-    })),
-  )
+  const slots = plan.preJoined ? await fetchSlots(store, plan, rows) : null
+  const { found, asked } = slots ?? (await fetchGroups(store, plan, rows))
   const now = nowMs()
   const lookups: ReadLookup[] = []
   for (const [at, lookup] of plan.lookups.entries()) {
@@ -84,6 +80,17 @@ export async function readVectors(
   if (!allowStray) refuseStray(plan, found, rows)
   const made = plan.onDemand.length === 0 ? [] : makeValues(plan, lookups, request, rows.count, now)
   return { plan, rows: rows.count, nowMs: now, lookups, request, made }
+}
+
+async function fetchGroups(store: OnlineStore, { lookups }: ReadPlan, rows: AskedRows): Promise<Fetched> {
+  const asked: AskedKeys[] = []
+  const found = await store.fetch(
+    lookups.map((lookup, at) => ({
+      group: lookup.group,
+      keys: (columns) => (asked[at] = askedKeys(columns, lookup, rows)).texts,
+    })),
+  )
+  return { found, asked }
 }
 
 /** Where a stored column is taken from. */

@@ -102,6 +102,7 @@ export const changeKinds = {
     description: 'cosmetic',
     features: 'additive',
     onDemand: 'additive',
+    preJoined: 'cosmetic',
   } satisfies Kinds<FeatureService>,
   /** One of a service's, where it is the same one: another at the end is the service's affair. */
   selection: {

@@ -47,11 +47,13 @@ function computeJson({ compute }: FeatureGroup): object {
   return compute.kind === 'map' ? { ...compute, map: undefined } : compute
 }
 
-/** A service: its features by group id, and what it computes on demand. */
-export function serviceJson({ name, description, features, onDemand = [] }: FeatureService): Json {
+/** A service: its features by group id, what it computes on demand, and whether it is pre-joined. */
+export function serviceJson(service: FeatureService): Json {
+  const { name, description, features, onDemand = [], preJoined = false } = service
   return plainData({
     ...{ name, description, features: features.map(selectionJson) },
     onDemand: onDemand.length === 0 ? undefined : onDemand.map(onDemandJson),
+    preJoined: preJoined ? true : undefined,
   })
 }
 

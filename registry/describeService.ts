@@ -27,13 +27,27 @@ export function describeService(name: string, registered: unknown, next: Json): 
     ...(stored.length > 0 ? [`${stored.join(', ')} added at the end.`] : []),
     ...onDemand.map((one) => `on-demand features ${one} added at the end.${requestSentence(one, after)}`),
   ]
+  const joined = joinSentences(registered, next)
   if (added.length > 0) {
-    return { verdict: kindOfField('service', stored.length > 0 ? 'features' : 'onDemand'), sentences: added }
+    const verdict = kindOfField('service', stored.length > 0 ? 'features' : 'onDemand')
+    return { verdict, sentences: [...added, ...joined] }
   }
+  if (joined.length > 0) return { verdict: kindOfField('service', 'preJoined'), sentences: joined }
   const isSame = canonicalJson(registered) === canonicalJson(next)
   return isSame
     ? { verdict: 'unchanged', sentences: [] }
     : { verdict: kindOfField('service', 'description'), sentences: [proseSentence(registered, next)] }
+}
+
+/** What is served stays the same, only where it is read from does not. */
+function joinSentences(before: unknown, after: Json): string[] {
+  const [was, is] = [preJoinedGroups(before) !== null, preJoinedGroups(after) !== null]
+  if (was === is) return []
+  return [
+    is
+      ? 'pre-joined from now on: the next load of each group also fills its slot in one value per entity, which is read as one key.'
+      : 'not pre-joined any more: the next load of each group takes its slot away.',
+  ]
 }
 
 interface Contract {
@@ -94,6 +108,14 @@ function proseSentence(before: unknown, after: Json): string {
   return old === now
     ? 'on-demand features changed in prose, in defaults or in the order of what they read.'
     : 'description changed.'
+}
+
+/** Ids of the groups whose values a registered service wants to have in one value per entity; null where it wants none. */
+export function preJoinedGroups(definition: unknown): string[] | null {
+  if (!isFields(definition) || definition['preJoined'] !== true) return null
+  const reads = fieldsOf(definition['onDemand']).flatMap((one) => fieldsOf(one['reads']))
+  const groups = [...fieldsOf(definition['features']), ...reads].map(({ group }) => textOf(group))
+  return [...new Set(groups)]
 }
 
 /** `group.feature` of what the service takes and of what its functions read: it cannot do without them. */

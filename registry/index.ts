@@ -1,6 +1,6 @@
 /** The registry: the contract, its SQL, fingerprints and what a definition changes. */
 export { describeChange, type Change, type ChangeVerdict } from './describeChange.ts'
-export { describeService, featuresNeededBy, type ServiceChange } from './describeService.ts'
+export { describeService, featuresNeededBy, preJoinedGroups, type ServiceChange } from './describeService.ts'
 export { duplicateFeatures, type NamedFeatures } from './duplicates.ts'
 export { lineageOf, type Lineage } from './lineage.ts'
 export { canonicalJson } from './canonicalJson.ts'

@@ -1,6 +1,7 @@
 /** `asof online drop`: an online store forgets a group, so that a load can fill it anew or nobody is served from it. */
+import { unwantedSlots } from '../../activities/index.ts'
 import { InputError } from '../../model/index.ts'
-import { groupSubject, isStorageName, type OnlineStore } from '../../online/index.ts'
+import { groupSubject, isSlotId, isStorageName, type OnlineStore } from '../../online/index.ts'
 import type { Config } from '../../worker/config.ts'
 import { openSampleStore } from '../../worker/openOnline.ts'
 import { bold, print, say, table, type Format } from '../output.ts'
@@ -19,13 +20,13 @@ export async function onlineDrop(
 ): Promise<void> {
   const { dropped, isServed } = await withStore(config, async (store) => {
     const chosen = chosenStores(store.onlineStores, name)
-    const found: { store: string; entities: number }[] = []
+    const found: Dropped[] = []
     for (const online of chosen) {
-      const entities = await online.drop(group).catch((error: unknown) => {
+      const dropped = await dropGroup(online, group).catch((error: unknown) => {
         for (const done of found) say(`${done.store}: ${done.entities} entities dropped.`)
         throw error
       })
-      if (entities !== null) found.push({ store: online.name, entities })
+      if (dropped !== null) found.push(dropped)
       await dropSamples(config, online.name, group)
     }
     if (found.length === 0) throw await unknownGroup(chosen, group)
@@ -35,8 +36,8 @@ export async function onlineDrop(
     format,
     { group, dropped },
     table(
-      ['store', 'entities dropped'],
-      dropped.map(({ store, entities }) => [store, String(entities)]),
+      ['store', 'entities dropped', 'slots dropped'],
+      dropped.map(({ store, entities, slots }) => [store, String(entities), String(slots)]),
     ),
   )
   if (isServed) {
@@ -44,6 +45,27 @@ export async function onlineDrop(
       `Readers answer 503 for ${group} until it is loaded, which a running worker does by itself in a quarter of a minute. Or at once: ${bold(`asof materialize ${group}`)}`,
     )
   }
+}
+
+interface Dropped {
+  readonly store: string
+  readonly entities: number
+  /** In how many pre-joined services the group had one. */
+  readonly slots: number
+}
+
+/**
+ * First the slots, for a reader that finds them goes on serving from them; and nobody drops one alone, which is a part of
+ * a service. Null where the store knew nothing of the group.
+ */
+async function dropGroup(online: OnlineStore, group: string): Promise<Dropped | null> {
+  if (isSlotId(group)) return null
+  const slots = unwantedSlots(await online.listSlots(), group, [])
+  for (const slot of slots) await online.drop(slot)
+  const entities = await online.drop(group)
+  return entities === null && slots.length === 0
+    ? null
+    : { store: online.name, entities: entities ?? 0, slots: slots.length }
 }
 
 /** What readers have served of the group holds its values, too. */

@@ -1,17 +1,25 @@
 /** `asof online status`: what each online store holds of each feature group, and how old it is. */
+import { slotsOfGroup, unwantedSlots } from '../../activities/index.ts'
 import { AsofError, formatDuration, formatInstant, type EpochMs } from '../../model/index.ts'
-import { groupAge, type GroupCard, type OnlineStore } from '../../online/index.ts'
+import { groupAge, parseSlotId, type GroupCard, type OnlineStore } from '../../online/index.ts'
+import type { RegisteredService } from '../../registry/index.ts'
 import type { Config } from '../../worker/config.ts'
 import type { Store } from '../../worker/openStore.ts'
 import { bold, CheckFailed, print, say, table, type Format } from '../output.ts'
+import { storedName } from './storedName.ts'
 import { withStore } from './withStore.ts'
 
 export interface OnlineStatus {
   readonly store: string
-  /** `fresh` and `stale` are served; `not published` is a group that no store can have. */
-  readonly state: 'fresh' | 'stale' | 'never loaded' | 'not published' | 'away'
+  /**
+   * `fresh` and `stale` are served; `not published` is a group that no store can have, `left over` a slot that no service
+   * wants any more, which the group's next load takes away.
+   */
+  readonly state: 'fresh' | 'stale' | 'never loaded' | 'not published' | 'left over' | 'away'
   /** Null for a store that is away. */
   readonly group: string | null
+  /** Of which pre-joined service this is the group's slot; null for the group itself. */
+  readonly service: string | null
   /** Why the store could not be asked; null where it could. */
   readonly problem: string | null
   /** Values and tombstones; null where it is not cheap to count them. */
@@ -33,17 +41,25 @@ export async function onlineStatus(config: Config, format: Format): Promise<void
   const rows = await withStore(config, async (store) => {
     const all: OnlineStatus[] = []
     const mains = await publishedSnapshots(store)
-    for (const online of store.onlineStores) all.push(...(await statusOf(online, mains, await store.now())))
+    const services = await store.registry.services()
+    for (const online of store.onlineStores) {
+      all.push(...(await statusOf(online, mains, services, await store.now())))
+    }
     return all
   })
   print(format, rows, table(header, rows.map(rowOf)))
   if (rows.length === 0) say('No feature group is served yet. Next: asof plan')
-  rows.forEach(sayMore)
+  // One load is for a group and all its slots.
+  for (const sentence of new Set(rows.map(moreOf))) if (sentence !== null) say(sentence)
   if (rows.some(isBad)) throw new CheckFailed()
 }
 
-/** As `verify` judges: one that is merely behind or stale is served, one that is away or never loaded is not. */
-const isBad = ({ state }: OnlineStatus) => state === 'away' || state === 'never loaded'
+/**
+ * As `verify` judges: one that is merely behind or stale is served, one that is away or never loaded is not. In place of a
+ * slot that was never loaded its group is.
+ */
+const isBad = ({ state, service }: OnlineStatus) =>
+  state === 'away' || (state === 'never loaded' && service === null)
 
 /** By served group the snapshot that `main` shows, null where nothing is published. */
 async function publishedSnapshots(store: Store): Promise<Map<string, string | null>> {
@@ -59,38 +75,65 @@ async function publishedSnapshots(store: Store): Promise<Map<string, string | nu
 
 type Mains = ReadonlyMap<string, string | null>
 
-async function statusOf(online: OnlineStore, mains: Mains, now: EpochMs): Promise<OnlineStatus[]> {
+async function statusOf(
+  online: OnlineStore,
+  mains: Mains,
+  services: readonly RegisteredService[],
+  now: EpochMs,
+): Promise<OnlineStatus[]> {
   try {
-    const groups = [...new Set([...mains.keys(), ...(await online.listGroups())])].sort()
-    return await Promise.all(groups.map((group) => groupStatus(online, group, mains.get(group) ?? null, now)))
+    const slots = await online.listSlots()
+    const ofSlots = slots.flatMap((id) => parseSlotId(id)?.group ?? [])
+    const groups = [...new Set([...mains.keys(), ...(await online.listGroups()), ...ofSlots])].sort()
+    const kept = groups.flatMap((group) => keptOf(group, services, slots))
+    return await Promise.all(kept.map((one) => keptStatus(online, one, mains.get(one.group) ?? null, now)))
   } catch (error) {
     if (!(error instanceof AsofError)) throw error
     return [{ ...nothing, store: online.name, state: 'away', group: null, problem: error.message }]
   }
 }
 
+/** What a store keeps of a group: itself, or a slot. */
+interface Kept {
+  readonly id: string
+  readonly group: string
+  readonly service: string | null
+  readonly isWanted: boolean
+}
+
+function keptOf(group: string, services: readonly RegisteredService[], there: readonly string[]): Kept[] {
+  const wanted = slotsOfGroup(services, group)
+  const leftOver = unwantedSlots(there, group, wanted)
+  return [
+    { id: group, group, service: null, isWanted: true },
+    ...wanted.map(({ id, service }) => ({ id, group, service, isWanted: true })),
+    ...leftOver.map((id) => ({ id, group, service: parseSlotId(id)?.service ?? null, isWanted: false })),
+  ]
+}
+
 const nothing = {
-  ...{ problem: null, entities: null, snapshotId: null, isMain: null, loadedAt: null },
+  ...{ service: null, problem: null, entities: null, snapshotId: null, isMain: null, loadedAt: null },
   ...{ ageSeconds: null, stale: null, ttlSeconds: null, unfinishedLoads: 0 },
 }
 
-async function groupStatus(
+async function keptStatus(
   online: OnlineStore,
-  group: string,
+  { id, group, service, isWanted }: Kept,
   main: string | null,
   now: EpochMs,
 ): Promise<OnlineStatus> {
   const [card, unfinished, entities] = await Promise.all([
-    online.readCard(group),
-    online.unfinishedLoads(group),
-    online.count?.(group) ?? null,
+    online.readCard(id),
+    online.unfinishedLoads(id),
+    online.count?.(id) ?? null,
   ])
   const ttlMs = card?.ttlMs ?? null
   return {
     ...nothing,
-    ...{ store: online.name, group, entities, unfinishedLoads: unfinished.length },
+    ...{ store: online.name, group, service, entities, unfinishedLoads: unfinished.length },
     ttlSeconds: ttlMs === null ? null : ttlMs / 1000,
     ...loadedOf(card, main, now),
+    ...(isWanted ? {} : { state: 'left over' as const }),
   }
 }
 
@@ -128,6 +171,7 @@ function rowOf(row: OnlineStatus): string[] {
     store,
     state,
     group,
+    service,
     entities,
     snapshotId,
     isMain,
@@ -137,7 +181,8 @@ function rowOf(row: OnlineStatus): string[] {
     unfinishedLoads,
   } = row
   return [
-    ...[store, group ?? '-', entities === null ? '-' : String(entities), snapshotId ?? '-'],
+    ...[store, group === null ? '-' : storedName(group, service)],
+    ...[entities === null ? '-' : String(entities), snapshotId ?? '-'],
     ...[
       isMain === null ? '-' : isMain ? 'yes' : 'no',
       loadedAt ?? '-',
@@ -156,8 +201,8 @@ function ageOf(seconds: number | null): string {
   return formatDuration(Math.floor(seconds / unit) * unit * 1_000)
 }
 
-function sayMore({ store, state, group, problem, isMain }: OnlineStatus): void {
-  if (problem !== null) say(`${store}: ${problem}`)
-  else if (state === 'never loaded' || isMain === false)
-    say(`Next: ${bold(`asof materialize ${group}`)} (${store}).`)
+function moreOf({ store, state, group, problem, isMain }: OnlineStatus): string | null {
+  if (problem !== null) return `${store}: ${problem}`
+  const isDue = state === 'never loaded' || state === 'left over' || isMain === false
+  return isDue ? `Next: ${bold(`asof materialize ${group}`)} (${store}).` : null
 }

@@ -3,6 +3,7 @@ import { isVerified, verifyOnline, type OnlineVerification } from '../../activit
 import type { Config } from '../../worker/config.ts'
 import type { Store } from '../../worker/openStore.ts'
 import { bold, CheckFailed, print, say, table, type Format } from '../output.ts'
+import { storedName } from './storedName.ts'
 import { withStore } from './withStore.ts'
 
 export async function onlineVerify(config: Config, group: string | undefined, format: Format): Promise<void> {
@@ -38,9 +39,9 @@ const header = [
 ]
 
 function rowOf(report: OnlineVerification): string[] {
-  const { group, store, snapshotId, entities, differing, missing, leftOver, ahead } = report
+  const { group, service, store, snapshotId, entities, differing, missing, leftOver, ahead } = report
   const counts = [entities, differing, missing, leftOver, ahead].map(String)
-  return [group, store, snapshotId ?? '-', ...counts, stateOf(report)]
+  return [storedName(group, service), store, snapshotId ?? '-', ...counts, stateOf(report)]
 }
 
 function stateOf(report: OnlineVerification): string {
@@ -52,9 +53,10 @@ function stateOf(report: OnlineVerification): string {
 }
 
 function sayMore(report: OnlineVerification): void {
-  const { group, store, problem, behind, loaded, examples } = report
-  if (problem !== null) say(`${group} in ${store}: ${problem}`)
-  for (const { entity, finding } of examples) say(`${group} in ${store}: ${entity} ${sentences[finding]}.`)
+  const { group, service, store, problem, behind, loaded, examples } = report
+  const where = `${storedName(group, service)} in ${store}`
+  if (problem !== null) say(`${where}: ${problem}`)
+  for (const { entity, finding } of examples) say(`${where}: ${entity} ${sentences[finding]}.`)
   if (report.differing + report.leftOver > 0) {
     say(
       `What was changed past Asof keeps its order, so a load leaves it alone: ${bold(`asof online drop ${group} --store ${store}`)}, then ${bold(`asof materialize ${group}`)}.`,

@@ -8,11 +8,13 @@ import { openLmdb } from '../../online/lmdb.ts'
 import { readingsOf } from '../../online/read.ts'
 import { openRedis } from '../../online/redis.ts'
 import { trackRedis, type RedisTracking } from '../../online/redisTracking.ts'
+import { slotsOf, type Slot } from '../../online/slotId.ts'
 import type { GroupFound, OnlineStore } from '../../online/store.ts'
 import { valueSchema } from '../../online/value.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
+import { slotCard } from './slotsConformance.ts'
 
 /** What the test has opened, to be closed with it. */
 const closing: (() => Promise<unknown>)[] = []
@@ -132,7 +134,11 @@ function watch(store: OnlineStore): Watched {
         const found = await store.fetch(
           asks.map((ask) => ({
             group: ask.group,
-            keys: (columns) => (seen[at] = [...ask.keys(columns)]),
+            keys: (columns) => {
+              const keys = ask.keys(columns)
+              seen[at] = [...keys]
+              return keys
+            },
           })),
         )
         const { before } = watched
@@ -517,6 +523,112 @@ describe('kept exact by Redis', () => {
     expect(store.counters().hits).toBeGreaterThan(1_000)
     await tracking.settled()
     expect(new Set(await numbersOf(store, keys))).toEqual(new Set([150n]))
+  })
+
+  /** Two slots of one service, read through the cache with one list of keys: the marks', then the values' numbers. */
+  const openSlots = async () => {
+    const { server, raw, store, tracking } = await open()
+    const slots = slotsOf('model_v1', ['a_v1', 'b_v1']) as [Slot, Slot]
+    const write = (slot: Slot, n: number, keys: readonly string[]) =>
+      raw.write(
+        slotCard(slot),
+        order(n),
+        keys.map((key) => rowOf(key, n)),
+      )
+    const mark = (slot: Slot, n: number) => raw.finishLoad(slot.id, markOf(order(n)))
+    const read = async (keys: readonly string[]) => {
+      const found = await store.fetch(slots.map(({ id }) => ({ group: id, keys: () => keys })))
+      return found.map((one) => {
+        if (one === null) return null
+        const values = readingsOf(one, 0).map(({ features }) => features[0]?.value as bigint | null)
+        return [one.card.complete?.order.sequenceNumber ?? 0n, ...values]
+      })
+    }
+    return { server, raw, store, tracking, slots, write, mark, read }
+  }
+
+  test('what one slot of an entity is given all slots of the service look at again, and nothing else is asked', async () => {
+    const { server, raw, store, tracking, slots, write, mark, read } = await openSlots()
+    const [a, b] = slots
+    for (const slot of slots) {
+      await write(slot, 1, ['x', 'y', 'last_updated'])
+      await mark(slot, 1)
+    }
+    await write(a, 2, [])
+    await tracking.settled()
+    const keys = ['x', 'y', 'none', 'last_updated']
+    const all = (n: bigint) => [1n, n, 1n, null, 1n]
+    expect(await read(keys)).toEqual([all(1n), all(1n)])
+    const { misses } = store.counters()
+    expect(await read(keys)).toEqual([all(1n), all(1n)])
+    expect(store.counters().misses).toBe(misses)
+    await write(a, 2, ['x', 'none'])
+    await tracking.settled()
+    const looks = async (work: () => Promise<unknown>) => {
+      await server.look((client) => client.config('RESETSTAT'))
+      await work()
+      const stats = await server.look((client) => client.info('stats'))
+      return Number(/keyspace_hits:(\d+)/.exec(stats)?.[1]) + Number(/keyspace_misses:(\d+)/.exec(stats)?.[1])
+    }
+    // The versions of both, and what they share of two entities, once.
+    const look = async () => expect(await read(keys)).toEqual([[1n, 2n, 1n, 2n, 1n], all(1n)])
+    expect(await looks(look)).toBe(2 + 2)
+    expect(store.counters().misses).toBe(misses + 4)
+    // Of one list they lack one text each, and not the same.
+    for (const slot of slots) await write(slot, 3, ['p', 'q'])
+    await tracking.settled()
+    for (const [at, { id }] of slots.entries()) {
+      await store.fetch([{ group: id, keys: () => [at === 0 ? 'p' : 'q'] }])
+    }
+    expect(await looks(() => read(['p', 'q']))).toBe(2 + 2)
+    expect(await read(['p', 'q'])).toEqual([
+      [1n, 3n, 3n],
+      [1n, 3n, 3n],
+    ])
+    await mark(b, 1)
+    await raw.drop(a.id)
+    await tracking.settled()
+    expect(await read(keys)).toEqual([null, all(1n)])
+  })
+
+  test('under loads of two slots without end nothing is older than what was acknowledged, or than its card', async () => {
+    const { store, tracking, slots, write, mark, read } = await openSlots()
+    const keys = Array.from({ length: 20 }, (_, index) => `k${index}`)
+    const written = [0n, 0n]
+    const marked = [0n, 0n]
+    let writing = slots.length
+    const loads = async (slot: Slot, at: number) => {
+      for (let n = 1; n <= 80; n++) {
+        await write(slot, n, keys)
+        written[at] = BigInt(n)
+        if (n % 3 === at) {
+          await mark(slot, n)
+          marked[at] = BigInt(n)
+        }
+        if (n % 5 === at) await nextTurn()
+      }
+      writing--
+    }
+    const reads = async (part: number) => {
+      for (let turn = part; writing > 0; turn++) {
+        const [oldest, oldestMarks] = [[...written], [...marked]]
+        await tracking.settled()
+        const found = await read(keys.filter((_, index) => (index + turn) % 3 > 0))
+        for (const [at, answer] of found.entries()) {
+          const [mark = 0n, ...values] = answer ?? []
+          expect(mark).toBeGreaterThanOrEqual(oldestMarks[at] as bigint)
+          for (const value of values) {
+            expect(value ?? 0n).toBeGreaterThanOrEqual(oldest[at] as bigint)
+            expect(value ?? 0n).toBeGreaterThanOrEqual(mark as bigint)
+          }
+        }
+      }
+    }
+    await Promise.all([...slots.map(loads), reads(0), reads(1)])
+    await tracking.settled()
+    const values = (await read(keys)).map((answer) => new Set(answer?.slice(1)))
+    expect(values).toEqual([new Set([80n]), new Set([80n])])
+    expect(store.counters().hits).toBeGreaterThan(50)
   })
 
   test('when its connection is killed everything is forgotten, and it listens again by itself', async () => {

@@ -22,6 +22,7 @@ import type {
 import type { KeyColumns } from '../../online/key.ts'
 import { readGroup } from '../../online/readGroup.ts'
 import { compareOrder, valueSchema } from '../../online/value.ts'
+import { slotRules } from './slotsConformance.ts'
 
 export interface StoreUnderTest {
   readonly store: OnlineStore
@@ -78,7 +79,7 @@ async function readOne(store: OnlineStore, group: string, key: string): Promise<
 }
 
 /** Every entity once, by its first key. */
-async function scanAll(store: OnlineStore, group: string): Promise<ScannedRow[]> {
+export async function scanAll(store: OnlineStore, group: string): Promise<ScannedRow[]> {
   const rows = new Map<string, ScannedRow>()
   for await (const row of store.scan(group)) rows.set(row.keys.map(String).join('\n'), row)
   return [...rows.values()].sort(({ keys: [a] }, { keys: [b] }) => (String(a) < String(b) ? -1 : 1))
@@ -115,11 +116,12 @@ export function onlineStoreConformance(name: string, make: () => Promise<StoreUn
     describe('loads', () => loadRules(suite))
     describe('values', () => valueRules(suite))
     describe('drop', () => dropRules(suite))
+    describe('slots', () => slotRules(suite))
     describe('two handles', () => handleRules(suite))
   })
 }
 
-interface Suite {
+export interface Suite {
   store(): OnlineStore
   another(): Promise<OnlineStore>
   newGroup(): string

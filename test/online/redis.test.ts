@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { InputError, UnavailableError } from '../../model/index.ts'
 import { openRedis } from '../../online/redis.ts'
 import { readGroup } from '../../online/readGroup.ts'
+import { slotsOf, valuesName, type Slot } from '../../online/slotId.ts'
 import type { OnlineStore } from '../../online/store.ts'
 import { valueSchema } from '../../online/value.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
+import { slotCard } from './slotsConformance.ts'
 
 const servers: TestRedis[] = []
 async function newServer(options: Parameters<typeof startRedis>[0] = {}): Promise<TestRedis> {
@@ -169,6 +171,26 @@ describe('records of groups', () => {
     await close()
   })
 
+  test('of slots are looked up on their own, and what they share once for all that are asked with one list', async () => {
+    const { server, writer, reader, close } = await open()
+    const slots = slotsOf('model_v1', ['a_v1', 'b_v1', 'c_v1'])
+    for (const slot of slots) await writer.write(slotCard(slot), order(1), rows(0, 10, 1))
+    const keys = Array.from({ length: 20 }, (_, at) => `k${at}`)
+    const looks = async (keysOf: () => string[]) => {
+      await server.look((client) => client.config('RESETSTAT'))
+      const found = await reader.fetch(slots.map(({ id }) => ({ group: id, keys: keysOf })))
+      expect(found.map((one) => one?.values.filter((bytes) => bytes !== null).length)).toEqual([10, 10, 10])
+      const stats = await server.look((client) => client.info('stats'))
+      return Number(/keyspace_hits:(\d+)/.exec(stats)?.[1]) + Number(/keyspace_misses:(\d+)/.exec(stats)?.[1])
+    }
+    await looks(() => keys)
+    expect(await looks(() => keys)).toBe(3 + 20)
+    expect(await looks(() => [...keys])).toBe(3 + 60)
+    const there = await server.look((client) => client.keys('*'))
+    expect(there.filter((key) => key.includes('k7'))).toEqual([`test:${valuesName(slots[0]?.id ?? '')}:k7`])
+    await close()
+  })
+
   test('of several groups are found in one call, those that are not there as null', async () => {
     const { writer, reader, close } = await open()
     await writer.write(wide, order(1), [row])
@@ -275,6 +297,36 @@ describe('expiry', () => {
     await whole.end()
     expect((await load(6, 7 * day, [])).mustBeWhole).toBe(false)
     expect((await load(7, null, [])).mustBeWhole).toBe(true)
+    await store.close()
+  })
+
+  test('of values that slots share comes with that of the slot which stays longest, whoever writes last', async () => {
+    const { server, store } = await setUp()
+    const [a, b] = slotsOf('model_v1', ['a_v1', 'b_v1']) as [Slot, Slot]
+    const put = (slot: Slot, n: number, ttlMs: number | null, row: ReturnType<typeof rowOf>) =>
+      store.write(slotCard(slot, { ttlMs }), order(n), [row])
+    const left = (key: string) =>
+      server.look(async (client) => days(await client.pttl(`test:${valuesName(a.id)}:${key}`)))
+    await put(a, 1, 7 * day, at('x', 0))
+    expect(await left('x')).toBe(14)
+    await put(b, 1, 30 * day, at('x', 0))
+    expect(await left('x')).toBe(60)
+    await put(a, 2, 7 * day, at('x', 10))
+    await put(a, 3, 7 * day, rowOf('x', null))
+    await put(b, 1, 20 * day, at('x', 0))
+    expect(await left('x')).toBe(60)
+    // A tombstone is kept for thirty days, though its neighbour goes earlier.
+    await put(a, 1, 7 * day, at('y', 10))
+    expect(await left('y')).toBe(4)
+    await put(b, 1, day, rowOf('y', null))
+    expect(await left('y')).toBe(30)
+    // To be there for ever is longer than anything, and what was written last says nothing of the others.
+    await put(b, 2, null, at('x', 0))
+    await put(a, 4, 7 * day, at('x', 0))
+    await put(a, 4, 7 * day, at('x', 0))
+    expect(await left('x')).toBe(null)
+    expect(await store.drop(a.id)).toBe(2)
+    expect([await left('x'), await left('y')]).toEqual([null, 30])
     await store.close()
   })
 

@@ -5,9 +5,11 @@ import { UnavailableError } from '../../model/index.ts'
 import { keySlot } from '../../online/keySlot.ts'
 import { openRedis } from '../../online/redis.ts'
 import { markCount, markKeys, markSlot } from '../../online/redisMarks.ts'
+import { slotsOf, type Slot } from '../../online/slotId.ts'
 import type { OnlineStore } from '../../online/store.ts'
 import { startCluster, type TestCluster } from '../support/redisCluster.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
+import { slotCard } from './slotsConformance.ts'
 
 const clusters: TestCluster[] = []
 async function newCluster(): Promise<TestCluster> {
@@ -172,6 +174,29 @@ describe('a cluster that loses nodes', () => {
     await cluster.masters[2]?.look((client) => client.flushall())
     await expect(store.finishLoad(group, markOf(order(6)), started?.life)).rejects.toThrow(UnavailableError)
     expect(typeof (await readAll(store))).toBe('string')
+    await untilServed(store, 6, () => load(store, 6))
+  })
+
+  test('what groups of a pre-joined service share is believed of none whose marks a node has lost', async () => {
+    // Their records lie at the other masters.
+    const [unfinished, loaded] =
+      Array.from({ length: 100 }, (_, at) => slotsOf(`model${at}_v1`, ['a_v1', 'b_v1'])).find((pair) =>
+        pair.every(({ id }) => keySlot(`test:${id}`) < 10_000),
+      ) ?? []
+    if (unfinished === undefined || loaded === undefined) throw new Error('no such names')
+    for (const slot of [unfinished, loaded]) {
+      const started = await store.startLoad(slotCard(slot), loadOf(1))
+      await store.write(slotCard(slot), order(1), rows(1), started?.life)
+      if (slot === loaded) await store.finishLoad(slot.id, markOf(order(1)), started?.life)
+    }
+    const keys = () => entities
+    const read = (slots: readonly Slot[]) => store.fetch(slots.map(({ id }) => ({ group: id, keys })))
+    const found = await read([unfinished, loaded])
+    expect(found.map((one) => one?.values.includes(null))).toEqual([false, false])
+    await cluster.masters[2]?.look((client) => client.flushall())
+    expect((await read([unfinished]))[0]?.values.includes(null)).toBe(true)
+    await expect(read([loaded])).rejects.toThrow(/model\d+_v1_.*cannot be relied on/)
+    await expect(read([unfinished, loaded])).rejects.toThrow(/cannot be relied on/)
     await untilServed(store, 6, () => load(store, 6))
   })
 

@@ -8,6 +8,7 @@ import {
   feature,
   featureGroup,
   featureService,
+  groupIdsOf,
   gt,
   histogram,
   mapGroup,
@@ -28,7 +29,7 @@ import { changeKinds } from '../../registry/changes.ts'
 import type { Json } from '../../registry/canonicalJson.ts'
 import { registrationOf, serviceJson } from '../../registry/definition.ts'
 import { describeChange, type ChangeVerdict } from '../../registry/describeChange.ts'
-import { describeService, featuresNeededBy } from '../../registry/describeService.ts'
+import { describeService, featuresNeededBy, preJoinedGroups } from '../../registry/describeService.ts'
 import { duplicateFeatures } from '../../registry/duplicates.ts'
 import { featureFingerprints } from '../../registry/fingerprint.ts'
 import { onDemandHash } from '../../registry/onDemandMeaning.ts'
@@ -473,6 +474,54 @@ describe('a change of a service', () => {
     ).toEqual({
       ...{ verdict: 'unchanged', sentences: [] },
     })
+  })
+
+  test('to be pre-joined, or not any more, changes no value and is said, also beside more features', () => {
+    const second = featureGroup({ ...definition, name: 'others' })
+    const features = [group.pick('median'), second.pick('worst')]
+    const onDemands: FeatureService['onDemand'][] = [
+      undefined,
+      [slack({ reads: [group.pick('mean_delay')] })],
+    ]
+    for (const of of onDemands) {
+      const [apart, joined] = [false, true].map((preJoined) => kept({ features, onDemand: of, preJoined }))
+      expect(apart).not.toHaveProperty('preJoined')
+      expect(describeService('m', apart, joined as Json)).toEqual({
+        verdict: 'cosmetic',
+        sentences: [expect.stringMatching(/^pre-joined from now on: the next load of each group also fills/)],
+      })
+      expect(describeService('m', joined, apart as Json)).toEqual({
+        verdict: 'cosmetic',
+        sentences: [
+          expect.stringMatching(/^not pre-joined any more: the next load of each group takes its slot away/),
+        ],
+      })
+      expect(describeService('m', joined, joined as Json).verdict).toBe('unchanged')
+      const more = kept({ features: [...features, group.pick('worst')], onDemand: of })
+      expect(describeService('m', joined, more)).toEqual({
+        verdict: 'additive',
+        sentences: ['delays_v1.worst added at the end.', expect.stringMatching(/^not pre-joined any more/)],
+      })
+    }
+  })
+
+  test('the groups that a pre-joined one wants joined are those of its features and of its reads', () => {
+    const [second, third] = ['others', 'third'].map((name) => featureGroup({ ...definition, name }))
+    const service = featureService({
+      name: 'm',
+      features: [
+        group.pick('median'),
+        second?.pick('worst'),
+        group.pick('worst'),
+      ] as FeatureService['features'],
+      onDemand: [slack({ reads: [third?.pick('spread'), group.pick('mean_delay')] })],
+      preJoined: true,
+    })
+    const definitionOf = (one: FeatureService) => JSON.parse(JSON.stringify(serviceJson(one))) as Json
+    expect(preJoinedGroups(definitionOf(service))).toEqual(['delays_v1', 'others_v1', 'third_v1'])
+    expect(preJoinedGroups(definitionOf(service))).toEqual(groupIdsOf(service))
+    expect(preJoinedGroups(definitionOf({ ...service, preJoined: false }))).toBe(null)
+    expect(preJoinedGroups(null)).toBe(null)
   })
 
   test('what it takes and what its functions read are what it needs', () => {

@@ -11,6 +11,7 @@ import { openStore, type Store } from '../../worker/openStore.ts'
 import { watchOnline } from '../../worker/watchOnline.ts'
 import { readValues } from '../online/conformance.ts'
 import { writeOrders } from '../support/orders.ts'
+import { publishRun } from '../support/publishRun.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 
 const group = 'shop_orders_v1'
@@ -18,7 +19,6 @@ const folder = temporaryFolder('materialize')
 const orders = join(folder, 'orders')
 let store: Store
 let online: OnlineStore
-let runs = 0
 let config: Config
 const closers: (() => Promise<void>)[] = []
 
@@ -44,21 +44,7 @@ afterAll(async () => {
   await store?.close()
 })
 
-async function publish(from: string, to: string, rewrite = false): Promise<void> {
-  const steps = createActivities(store)
-  const run = await steps.planBackfill({
-    group,
-    from,
-    to,
-    rewrite,
-    runId: `run-${(runs += 1)}`,
-    workflowId: 'w',
-  })
-  for (let chunk = 0; chunk < run.chunks; chunk++) await steps.computeChunk({ ...run, chunk })
-  const staged = await steps.stageRun(run)
-  const published = await steps.publishRun({ ...run, staged })
-  await steps.recordRun({ ...run, outcome: 'published', published })
-}
+const publish = (from: string, to: string, rewrite = false) => publishRun(store, { group, from, to, rewrite })
 
 const materialize = (full = false) => createActivities(store).materializeGroup({ group, full })
 

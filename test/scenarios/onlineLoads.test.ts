@@ -333,7 +333,7 @@ describe('asof online verify', () => {
     // What it tells people to do mends it.
     const cure = /asof online drop (\S+) --store redis/.exec(found.stderr)?.[1] ?? ''
     const dropped = asof('online', 'drop', cure, '--store', 'redis', '-o', 'json')
-    expect(JSON.parse(dropped.stdout)).toEqual({ group, dropped: [{ store: 'redis', entities }] })
+    expect(JSON.parse(dropped.stdout)).toEqual({ group, dropped: [{ store: 'redis', entities, slots: 0 }] })
     expect(dropped.stderr).toMatch(
       /answer 503 .* until it is loaded, which a running worker does .* at once: asof materialize shop_orders_v1/,
     )

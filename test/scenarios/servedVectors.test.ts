@@ -1,16 +1,19 @@
 /**
  * The promise over a whole service: the vectors that the reader serves at a moment are the rows of a training set whose
- * labels are of that moment; roles, defaults, what is too old and what functions compute on demand among them.
+ * labels are of that moment; roles, defaults, what is too old and what functions compute on demand among them. It holds
+ * for a service whose groups are read one by one, and for one that is pre-joined.
  */
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { DuckDBListValue } from '@duckdb/node-api'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
 import type { TrainingManifest } from '../../activities/training/finishTraining.ts'
 import { query } from '../../offline/index.ts'
+import type { GroupAsk, OnlineStore } from '../../online/index.ts'
 import { createReader } from '../../reader/index.ts'
 import { parseExactJson } from '../../reader/exactJson.ts'
 import { servedServices } from '../../worker/servedServices.ts'
@@ -20,7 +23,8 @@ import { runStore, startTemporal, type RunningStore } from '../support/temporal.
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 
 const folder = temporaryFolder('served-vectors')
-const service = 'trade_model_v1'
+const services = ['trade_model_v1', 'joined_model_v1'] as const
+type Service = (typeof services)[number]
 const far = '9007199254740993'
 let temporal: TestWorkflowEnvironment
 let running: RunningStore
@@ -33,7 +37,7 @@ beforeAll(async () => {
     temporal,
     {
       ASOF_HOME: join(folder, 'home'),
-      ASOF_FEATURES: fileURLToPath(new URL('../fixtures/trainingRequests.ts', import.meta.url)),
+      ASOF_FEATURES: fileURLToPath(new URL('../fixtures/servedVectors.ts', import.meta.url)),
       SALES_PATH: join(folder, 'sales.parquet'),
       ASOF_CLOCK: '2024-01-06T02:00:00Z',
     },
@@ -41,7 +45,7 @@ beforeAll(async () => {
   )
   const { store } = running
   const reader = createReader({
-    ...{ store: store.onlineStores[0] as never, nowMs: () => store.clock.lastKnownNow() },
+    ...{ store: watched(store.onlineStores[0] as OnlineStore), nowMs: () => store.clock.lastKnownNow() },
     ...{ storeName: 'test', clockNote: null },
     services: servedServices(
       () => Promise.resolve(store.definitions),
@@ -52,6 +56,16 @@ beforeAll(async () => {
   closeReader = () => reader.close()
   base = `http://127.0.0.1:${(reader.server.address() as AddressInfo).port}`
 })
+
+/** What the reader has read last: groups, or slots. */
+let asked: readonly string[] = []
+const watched = (store: OnlineStore): OnlineStore =>
+  Object.assign(Object.create(store) as OnlineStore, {
+    fetch: (asks: readonly GroupAsk[]) => {
+      asked = asks.map(({ group }) => group)
+      return store.fetch(asks)
+    },
+  })
 
 afterAll(async () => {
   await closeReader()
@@ -73,13 +87,17 @@ const names = Object.keys(rows) as (keyof typeof rows)[]
 const columnsOf = (wanted: (name: string) => boolean) =>
   Object.fromEntries(names.filter(wanted).map((name) => [name, rows[name]]))
 
-async function askOnline(): Promise<{ status: number; text: string }> {
+/** A column by which nothing is looked up is refused. */
+const isKeyOf = (service: Service) => (name: string) =>
+  !requestNames.includes(name) && (service === 'trade_model_v1' || !name.startsWith('partner_'))
+
+async function askOnline(service: Service): Promise<{ status: number; text: string }> {
   const response = await fetch(`${base}/online`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       service,
-      entities: columnsOf((name) => !requestNames.includes(name)),
+      entities: columnsOf(isKeyOf(service)),
       request: columnsOf((name) => requestNames.includes(name)),
     }),
   })
@@ -110,7 +128,7 @@ async function sql(text: string) {
 }
 
 /** The rows of a set with a label for each, all of one moment, by column. */
-async function trained(at: string): Promise<Record<string, unknown>[]> {
+async function trained(service: Service, at: string): Promise<Record<string, unknown>[]> {
   const labels = rows.country.map((_, row) =>
     Object.fromEntries(names.map((name) => [name, rows[name][row] ?? null])),
   )
@@ -135,25 +153,28 @@ async function trained(at: string): Promise<Record<string, unknown>[]> {
   )
 }
 
-async function servedEqualsTrained(): Promise<Answer['results']> {
-  const { status, text } = await askOnline()
+async function servedEqualsTrained(service: Service): Promise<Answer['results']> {
+  const { status, text } = await askOnline(service)
   expect(status, text).toBe(200)
   const { as_of, features, results } = parseExactJson(text) as Answer
-  const set = await trained(as_of)
+  const set = await trained(service, as_of)
   expect(set.length).toBe(rows.country.length)
   for (const [row, { values }] of results.entries()) {
-    const served = features.map(({ name }, at) => [name, String(values[at])])
-    expect(served).toEqual(features.map(({ name }) => [name, String(set[row]?.[name])]))
+    const served = features.map(({ name }, at) => [name, shown(values[at])])
+    expect(served).toEqual(features.map(({ name }) => [name, shown(set[row]?.[name])]))
   }
   return results
 }
 
-test('a service that was not applied is not served', async () => {
-  const { status, text } = await askOnline()
+/** Lists come as arrays, and from DuckDB as values of its own. */
+const shown = (value: unknown) => (value instanceof DuckDBListValue ? String(value.items) : String(value))
+
+test.each(services)('%s: a service that was not applied is not served', async (service) => {
+  const { status, text } = await askOnline(service)
   expect([status, text]).toEqual([404, expect.stringMatching(/defined and not registered. Run `asof apply`/)])
 })
 
-test('what is served at a moment is what a label of that moment gets', async () => {
+test('what is served at a moment is what a label of that moment gets, pre-joined or not', async () => {
   const sales = [
     `('2024-01-01 10:00', 'at', 1, 10)`,
     `('2024-01-02 11:00', 'de', ${far}, 20)`,
@@ -169,23 +190,27 @@ test('what is served at a moment is what a label of that moment gets', async () 
   await applyRegistration(running.store, await planRegistration(running.store))
   // The reader looks at the registry again after a second.
   await new Promise((resolve) => setTimeout(resolve, 1_100))
-  expect(await askOnline()).toMatchObject({
-    status: 503,
-    text: expect.stringMatching(/not_loaded/) as string,
-  })
+  const notLoaded = { status: 503, text: expect.stringMatching(/not_loaded/) as string }
+  for (const service of services) expect(await askOnline(service)).toMatchObject(notLoaded)
   await run('backfill', { group: 'shop_sales_v1', from: '2024-01-01', to: '2024-01-05' })
   await run('refresh', { group: 'shop_sales_v1' })
-  const results = await servedEqualsTrained()
-  expect(results[0]?.values.slice(0, 2)).toEqual([1, null])
-  // So that it is a test: rows that were found, that were not, that are too old, and functions that had nothing to go by.
-  expect(new Set(results.flatMap(({ statuses }) => statuses))).toEqual(
-    new Set(['PRESENT', 'NULL_VALUE', 'NOT_FOUND', 'OUTSIDE_MAX_AGE']),
-  )
+  expect(await askOnline('joined_model_v1')).toMatchObject(notLoaded)
+  await run('backfill', { group: 'shop_prices_v1', from: '2024-01-01T12:00:00Z', to: '2024-01-05' })
+  await run('refresh', { group: 'shop_prices_v1' })
+  for (const service of services) {
+    const results = await servedEqualsTrained(service)
+    expect(asked.every((id) => id.startsWith(service))).toBe(service === 'joined_model_v1')
+    // So that it is a test: rows that were found, that were not, that are too old, and functions that had nothing to go by.
+    expect(new Set(results.flatMap(({ statuses }) => statuses))).toEqual(
+      new Set(['PRESENT', 'NULL_VALUE', 'NOT_FOUND', 'OUTSIDE_MAX_AGE']),
+    )
+    if (service === 'trade_model_v1') expect(results[0]?.values.slice(0, 2)).toEqual([1, null])
+  }
 })
 
-test('and when time has gone on, and values are too old, it still is', async () => {
-  await moveStoreClock(running.store.registry, { forwardMs: 36 * 36e5 })
+test.each(services)('%s: and when time has gone on, and values are too old, it still is', async (service) => {
+  if (service === services[0]) await moveStoreClock(running.store.registry, { forwardMs: 36 * 36e5 })
   await running.store.now()
-  const results = await servedEqualsTrained()
+  const results = await servedEqualsTrained(service)
   expect(results.flatMap(({ statuses }) => statuses)).toContain('OUTSIDE_MAX_AGE')
 })

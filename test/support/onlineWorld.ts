@@ -13,13 +13,18 @@ export const group = 'shop_orders_v1'
 export const days = ['2024-01-02', '2024-01-03', '2024-01-04']
 
 /** A registered store with both kinds of online store, LMDB first. */
-export async function newStore(folder: string, name: string, redisUrl: string): Promise<Store> {
+export async function newStore(
+  folder: string,
+  name: string,
+  redisUrl: string,
+  definitions = 'shop.ts',
+): Promise<Store> {
   await writeOrders(join(folder, 'orders'), ['2024-01-01', '2024-01-02'])
   const store = await openStore(
     readConfig(
       {
         ASOF_HOME: join(folder, name),
-        ASOF_FEATURES: fileURLToPath(new URL('../fixtures/shop.ts', import.meta.url)),
+        ASOF_FEATURES: fileURLToPath(new URL(`../fixtures/${definitions}`, import.meta.url)),
         ASOF_CLOCK: '2024-01-08T00:30:00Z',
         ASOF_MEMORY_LIMIT: '500MB',
         ASOF_THREADS: '1',
@@ -52,9 +57,9 @@ export const relationOf = (seed: number, on: readonly string[], shops: number) =
 const text = (value: unknown) => (Object.is(value, -0) ? '-0' : String(value))
 
 /** Every entity with its event time and values, as text. */
-export async function stored(online: OnlineStore): Promise<string[]> {
+export async function stored(online: OnlineStore, id = group): Promise<string[]> {
   const rows = new Map<string, string>()
-  for await (const { keys, value } of online.scan(group)) {
+  for await (const { keys, value } of online.scan(id)) {
     const key = keys.map(text).join('/')
     if (value === null) rows.delete(key)
     else rows.set(key, [key, value.eventTimestampMicros, ...value.values.map(text)].join(' '))
@@ -63,8 +68,8 @@ export async function stored(online: OnlineStore): Promise<string[]> {
 }
 
 /** The same of the published table: the rule in other words than the code's. */
-export async function published(store: Store): Promise<string[]> {
-  const { table, bound } = await groupOf(store, group)
+export async function published(store: Store, id = group): Promise<string[]> {
+  const { table, bound } = await groupOf(store, id)
   const main = table.snapshot(table.ref('main') ?? 0n)
   if (main === null) return []
   const features = bound.features.map(({ name }) => `"${name}"`).join(', ')
@@ -88,6 +93,7 @@ export function through(store: OnlineStore, write: OnlineStore['write']): Online
     name: store.name,
     readCard: (id) => store.readCard(id),
     listGroups: () => store.listGroups(),
+    listSlots: () => store.listSlots(),
     startLoad: (card, load) => store.startLoad(card, load),
     write,
     finishLoad: (id, mark, life) => store.finishLoad(id, mark, life),

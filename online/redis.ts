@@ -10,9 +10,10 @@
  * | `<store>:<service>_<tag>!:<key text>` | string | the slots of a pre-joined service (`slotId.ts`, `slots.ts`); it expires with the last of them |
  * | `<store>:<group>:last_updated` | string | the instant of the last complete load, for people; nothing reads it |
  *
- * A slot has a record, a version and a last update as a group has, under its id. Names hold no colon and no brace, and an entity whose key text is `last_updated` has `\\last_updated` in its key,
- * which no key text is; so none of these ever meet. Which of two writes wins is decided inside Redis
- * (`redisScripts.ts`), many keys a call; the record is read, merged, and put only where it still is what was read.
+ * A slot has a record, a version and a last update as a group has, under its id. Names hold no colon and no brace, and an
+ * entity whose key text is `last_updated` has `\\last_updated` in its key, which no key text is; so none of these ever
+ * meet. Which of two writes wins is decided inside Redis (`redisScripts.ts`), many keys a call; the record is read, merged,
+ * and put only where it still is what was read.
  *
  * A read is one MGET over all groups that are asked, so what it finds is of one moment. A record is kilobytes, so its
  * version travels in its place; only where that is another one than the reader knows, the record is read too. (A script

@@ -11,7 +11,7 @@
  *
  * Behind a group's own load its slots in pre-joined services are loaded, each in the same way from its own mark, and of the
  * very same snapshot. From when a run's rows are known (rule 5) is a matter of the group's own loads alone: no slot is ahead
- * of them, and behind them it is for the seconds of a load, of which nothing is promised for a group either.
+ * of them, and while one is behind, readers read the group in its place.
  */
 import { randomUUID } from 'node:crypto'
 import type { Snapshot, Table } from '../iceberg/index.ts'

@@ -2,7 +2,13 @@
  * Reads a pre-joined service from its slots: one key per entity, whatever the number of groups. What is found is said to be
  * of the groups themselves, as old as the slots are.
  */
-import type { GroupCard, GroupFound, KeyColumns, OnlineStore } from '../online/index.ts'
+import {
+  compareOrder,
+  type GroupCard,
+  type GroupFound,
+  type KeyColumns,
+  type OnlineStore,
+} from '../online/index.ts'
 import type { AskedRows } from './body.ts'
 import type { Lookup, ReadPlan } from './plan.ts'
 import { askedKeys, type AskedKeys } from './rows.ts'
@@ -14,8 +20,9 @@ export interface Fetched {
 }
 
 /**
- * Null where one of the slots was never loaded completely. The groups have the same values then, under a key each: a
- * service that was just applied is served at once, and what is lost is told by them.
+ * Null where one of the slots is behind its group: it was never loaded completely, or a worker died between the two loads.
+ * The groups are read then, under a key each. So a service that was just applied is served at once, what is lost is told by
+ * the groups, and nothing older is served than what training takes to be known, which is a matter of the groups' loads.
  */
 export async function fetchSlots(
   store: OnlineStore,
@@ -25,14 +32,28 @@ export async function fetchSlots(
   const slots = lookups.flatMap(({ slot }) => slot ?? [])
   const keys = oneList(lookups, rows)
   const asked: AskedKeys[] = []
-  const found = await store.fetch(
-    slots.map((slot, at) => ({ group: slot, keys: (columns) => (asked[at] = keys(columns)).texts })),
-  )
-  const whole = found.flatMap((one, at) => {
-    const { group } = lookups[at] as Lookup
-    return one === null || one.card.complete === null ? [] : [{ ...one, card: cardOfGroup(one.card, group) }]
+  // Of one moment with their groups' cards.
+  const found = await store.fetch([
+    ...slots.map((slot, at) => ({
+      group: slot,
+      keys: (columns: KeyColumns) => (asked[at] = keys(columns)).texts,
+    })),
+    ...lookups.map(({ group }) => ({ group, keys: noKeys })),
+  ])
+  const whole = slots.flatMap((_, at) => {
+    const [one, group] = [found[at] ?? null, found[slots.length + at] ?? null]
+    return one === null || isBehind(one.card, group?.card ?? null)
+      ? []
+      : [{ ...one, card: cardOfGroup(one.card, (lookups[at] as Lookup).group) }]
   })
   return whole.length < slots.length ? null : { found: whole, asked }
+}
+
+const noKeys = () => []
+
+function isBehind(slot: GroupCard, group: GroupCard | null): boolean {
+  if (slot.complete === null || group === null || group.complete === null) return true
+  return compareOrder(slot.complete.order, group.complete.order) < 0
 }
 
 /** All slots are of one entity: the very same list of texts for each of them tells the store to look them up once. */

@@ -67,7 +67,6 @@ const slots = slotsOf(
   groups.map(({ id }) => id),
 )
 
-const order = { incarnation: 1n, sequenceNumber: 1n }
 const cardOf = ({ id, features }: FeatureGroup, slot: Slot | null): Omit<GroupCard, 'complete'> => ({
   ...(slot === null ? { group: id } : { group: slot.id, slot: slot.place }),
   keys: [
@@ -103,6 +102,7 @@ const rowsOf: Record<string, readonly Row[]> = {
 }
 
 interface Loading {
+  readonly sequenceNumber?: bigint
   readonly isWhole?: boolean
   readonly snapshotId?: string
   readonly loadedAtMs?: number
@@ -110,7 +110,8 @@ interface Loading {
 
 /** Loads a group, or its slot. */
 async function load(store: OnlineStore, group: FeatureGroup, isSlot: boolean, how: Loading = {}) {
-  const { isWhole = true, snapshotId = '77', loadedAtMs = now - hour } = how
+  const { isWhole = true, snapshotId = '77', loadedAtMs = now - hour, sequenceNumber = 1n } = how
+  const order = { incarnation: 1n, sequenceNumber }
   const card = cardOf(group, isSlot ? (slots.find((slot) => slot.group === group.id) ?? null) : null)
   const rows = (rowsOf[group.id] ?? []).map(([driver, kind, eventTimestampMicros, values]) => {
     return { keys: [driver, kind], eventTimestampMicros, values }
@@ -140,7 +141,7 @@ function watch(store: OnlineStore): Watched {
         asked.push(...asks.map(({ group }) => group))
         const keysOf = ({ keys }: GroupAsk, columns: KeyColumns) => {
           const texts = keys(columns)
-          lists.push(texts)
+          if (texts.length > 0) lists.push(texts)
           return texts
         }
         return method(asks.map((one) => ({ ...one, keys: (columns: KeyColumns) => keysOf(one, columns) })))
@@ -214,7 +215,7 @@ describe.each(['lmdb', 'redis'])('a pre-joined service in %s', (kind) => {
         }),
       })
     expect((await feast(one.url)).text).toBe((await feast(other.url)).text)
-    expect(new Set(watched.asked)).toEqual(new Set(slotIds))
+    expect(new Set(watched.asked)).toEqual(new Set([...slotIds, ...groupIds]))
     // So that it is a test.
     const { results } = JSON.parse(text) as { results: { statuses: string[] }[] }
     expect(new Set(results.flatMap(({ statuses }) => statuses)).size).toBe(4)
@@ -238,9 +239,11 @@ describe.each(['lmdb', 'redis'])('a pre-joined service in %s', (kind) => {
     expect((await asText(url)).text).toBe(before.text)
     expect(watched.asked.slice(-3).sort()).toEqual(groupIds)
     await load(store, third, true)
-    watched.asked.length = 0
+    watched.asked.length = watched.lists.length = 0
     const { text } = await asText(url)
-    expect(watched.asked.sort()).toEqual(slotIds)
+    expect(new Set(watched.asked)).toEqual(new Set([...groupIds, ...slotIds]))
+    // Had the groups been read, they would have been given lists of their own.
+    expect(new Set(watched.lists).size).toBe(1)
     const ages = (JSON.parse(text) as { groups: object[] }).groups
     expect(ages).toEqual([
       { feature_group: tips.id, role: null, age_seconds: 3600, stale: false, snapshot_id: '77' },
@@ -254,6 +257,21 @@ describe.each(['lmdb', 'redis'])('a pre-joined service in %s', (kind) => {
     const { status, error } = await asText(url)
     expect([status, error?.code]).toEqual([503, 'not_loaded'])
     expect(error?.message).toMatch(/Feature group tips_v1 has not been loaded completely/)
+  })
+
+  test('is served from its groups while one slot is behind, for training takes what they loaded to be known', async () => {
+    const { url } = await serve(store, { services: servicesOf([joined]) })
+    for (const group of groups) await load(store, group, true)
+    const snapshots = async () =>
+      (JSON.parse((await asText(url)).text) as { groups: { snapshot_id: string }[] }).groups.map(
+        ({ snapshot_id: id }) => id,
+      )
+    expect(await snapshots()).toEqual(['77', '77', '77'])
+    await load(store, tips, false, { snapshotId: '78', sequenceNumber: 2n })
+    expect(await snapshots()).toEqual(['78', '77', '77'])
+    await load(store, tips, true, { snapshotId: '78', sequenceNumber: 2n, loadedAtMs: now - 2 * hour })
+    const { text } = await asText(url)
+    expect(text).toContain('"feature_group":"tips_v1","role":null,"age_seconds":7200')
   })
 
   test('shows its slots to nobody: neither as groups, nor in what is counted and kept', async () => {

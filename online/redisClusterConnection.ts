@@ -178,16 +178,21 @@ export class RedisClusterConnection implements Servers {
     return this.known as unknown as Topology
   }
 
-  /** Names all masters that run: another name after one was restarted or a replica has taken over. */
-  async runId(): Promise<string> {
+  /**
+   * Names all masters that run, or the one that serves a key: another name after one was restarted or a replica has taken
+   * over, though that had been the master before.
+   */
+  async runId(key?: string): Promise<string> {
     const { owners } = await this.topology()
-    const names = [...new Set(owners)].sort()
+    const names = key === undefined ? [...new Set(owners)].sort() : [owners[keySlot(key)] ?? '']
     return this.bounded('read', async () => {
       const ids = await Promise.all(
         names.map(async (name) => {
           const information = await this.nodeOf(name).info('server', 'replication')
           if (!/^role:master/m.test(information)) throw new Error(`${name} is no master any more`)
-          return /^run_id:(\w+)/m.exec(information)?.[1] ?? ''
+          const [, runId = ''] = /^run_id:(\w+)/m.exec(information) ?? []
+          const [, reign = ''] = /^master_replid:(\w+)/m.exec(information) ?? []
+          return `${runId}.${reign}`
         }),
       )
       return ids.join('+')

@@ -37,6 +37,7 @@ export interface KeyCall {
 /** A slot is served by another node than was thought. */
 export class Moved extends Error {}
 
+const refreshEveryMs = 2_000
 const callsAtOnce = { keys: 1_000, bytes: 2 ** 22 }
 
 export class RedisClusterConnection implements Servers {
@@ -45,6 +46,7 @@ export class RedisClusterConnection implements Servers {
   readonly longestCallMs: number
   private readonly cluster: Cluster
   private readonly errors: RedisErrors
+  private readonly refreshing: NodeJS.Timeout
   private known: Topology | null = null
 
   constructor({ url, timeoutMs = defaultTimeoutMs }: RedisOptions) {
@@ -57,12 +59,17 @@ export class RedisClusterConnection implements Servers {
       clusterRetryStrategy: (attempt) => Math.min(attempt * 50, 500),
       maxRedirections: 5,
       slotsRefreshTimeout: timeoutMs,
-      slotsRefreshInterval: 2_000,
+      // Ours: theirs goes on for ever where it is ended while it asks.
+      slotsRefreshInterval: 0,
       redisOptions: { ...commonOptions(timeoutMs), ...user },
     })
     this.cluster.on('error', (error: Error) => this.errors.note(error))
     this.cluster.on('ready', () => this.errors.note(null))
     this.cluster.on('refresh', () => this.look())
+    this.refreshing = setInterval(() => {
+      if (this.cluster.status === 'ready') void this.refresh()
+    }, refreshEveryMs)
+    this.refreshing.unref()
   }
 
   attempt<T>(what: 'read' | 'write', work: (client: Client) => Promise<T>): Promise<T> {
@@ -221,6 +228,7 @@ export class RedisClusterConnection implements Servers {
 
   close(): void {
     this.errors.close()
+    clearInterval(this.refreshing)
     this.cluster.disconnect()
   }
 

@@ -1,4 +1,6 @@
 /** A Redis Cluster of six nodes: the conformance suite, and losing nodes, their data, or the place of their slots. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { UnavailableError } from '../../model/index.ts'
@@ -99,6 +101,35 @@ test('slots are those that Redis says, and marks lie in all stretches', async ()
   const stretches = markKeys('test', group).map((key) => Math.floor(keySlot(key) / 16))
   expect(stretches).toEqual(Array.from({ length: markCount }, (_, stretch) => stretch))
   expect(markSlot(7)).toBe(keySlot(markKeys('test', group)[7] ?? ''))
+})
+
+test('a process that closes a store ends, though the cluster be asked for its slots just then', async () => {
+  const cluster = await newCluster()
+  const program = `
+    import { openRedis } from ${JSON.stringify(new URL('../../online/redis.ts', import.meta.url).href)}
+    const store = openRedis({ url: process.env.CLUSTER_URL, store: 'test', timeoutMs: 1_000 })
+    process.stdout.write(JSON.stringify(await store.listGroups()))
+    process.stdin.once('data', () => store.close())`
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+    env: { ...process.env, CLUSTER_URL: cluster.url },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  try {
+    await once(child.stdout, 'data')
+    const nodes = [...cluster.masters, ...cluster.replicas]
+    for (const node of nodes) node.pause()
+    // It asks every two seconds.
+    await sleep(2_500)
+    child.stdin.end('close')
+    await sleep(100)
+    for (const node of nodes) node.resume()
+    expect(await Promise.race([ended, sleep(5_000, ['still there'])])).toEqual([0, null])
+  } finally {
+    child.kill('SIGKILL')
+    await ended
+    await cluster.end()
+  }
 })
 
 describe('a cluster that loses nodes', () => {

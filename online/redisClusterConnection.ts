@@ -2,7 +2,7 @@
  * The connection to a Redis Cluster. ioredis finds the nodes, follows slots that move and sends what has one key where it
  * lies; what is read or written of many keys is sent here, node by node, each node's commands in one go.
  */
-import { Cluster, type ClusterNode, type Redis } from 'ioredis'
+import { Cluster, Redis, type ClusterNode, type RedisOptions as ClientOptions } from 'ioredis'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnavailableError } from '../model/index.ts'
 import { keySlot, slotCount } from './keySlot.ts'
@@ -44,14 +44,16 @@ export class RedisClusterConnection implements Servers {
   readonly label: string
   /** After so long nothing that was asked is waited for any more. */
   readonly longestCallMs: number
+  private readonly store: string
   private readonly cluster: Cluster
   private readonly errors: RedisErrors
   private readonly refreshing: NodeJS.Timeout
   private known: Topology | null = null
 
-  constructor({ url, timeoutMs = defaultTimeoutMs }: RedisOptions) {
+  constructor({ url, store, timeoutMs = defaultTimeoutMs }: RedisOptions) {
     const { label, nodes, user } = clusterAddress(url)
     this.label = label
+    this.store = store
     this.longestCallMs = 2 * timeoutMs
     this.errors = new RedisErrors(label)
     this.cluster = new Cluster(nodes as ClusterNode[], {
@@ -61,15 +63,30 @@ export class RedisClusterConnection implements Servers {
       slotsRefreshTimeout: timeoutMs,
       // Ours: theirs goes on for ever where it is ended while it asks.
       slotsRefreshInterval: 0,
+      // Certificates have names: nodes are asked by those that the address or the cluster gives, not by what they resolve to.
+      dnsLookup: (name, callback) => callback(null, name),
       redisOptions: { ...commonOptions(timeoutMs), ...user },
     })
-    this.cluster.on('error', (error: Error) => this.errors.note(error))
+    this.cluster.on('error', (error: Error) => {
+      this.errors.note(error)
+      void this.learnWhy({ ...commonOptions(timeoutMs), ...user, ...nodes[0] })
+    })
     this.cluster.on('ready', () => this.errors.note(null))
     this.cluster.on('refresh', () => this.look())
     this.refreshing = setInterval(() => {
       if (this.cluster.status === 'ready') void this.refresh()
     }, refreshEveryMs)
     this.refreshing.unref()
+  }
+
+  /** Of a connection that came to nothing ioredis says here only that it is closed: one by itself says why. */
+  private async learnWhy(options: ClientOptions): Promise<void> {
+    const probe = new Redis({ ...options, retryStrategy: () => null })
+    probe.on('error', (error: Error) => {
+      if (this.cluster.status !== 'ready') this.errors.note(error)
+    })
+    await probe.connect().catch(() => undefined)
+    probe.disconnect()
   }
 
   attempt<T>(what: 'read' | 'write', work: (client: Client) => Promise<T>): Promise<T> {
@@ -127,10 +144,12 @@ export class RedisClusterConnection implements Servers {
           const pipeline = this.nodeOf(name).pipeline()
           pipeline.script('LOAD', text)
           for (const { key, args } of own) pipeline.call('EVALSHA', sha, keys, key, ...args)
-          const [, ...answers] = (await pipeline.exec()) ?? []
+          const [loaded, ...answers] = (await pipeline.exec()) ?? []
           let sum = 0
           for (const [at, [error, answer]] of answers.entries()) {
             if (error === null) sum += Number(answer)
+            // What a user may not load is not there: the refusal says more.
+            else if (error.message.startsWith('NOSCRIPT')) throw loaded?.[0] ?? error
             else sum += await this.elsewhere(text, own[at] as KeyCall, keys, error)
           }
           return sum
@@ -179,7 +198,8 @@ export class RedisClusterConnection implements Servers {
   /** Connects where nobody has yet. */
   async topology(): Promise<Topology> {
     if (this.known === null) {
-      await this.bounded('read', () => this.cluster.exists(''))
+      // A user may be allowed the store's own keys alone.
+      await this.bounded('read', () => this.cluster.exists(this.store))
       this.look()
     }
     return this.known as unknown as Topology

@@ -9,6 +9,8 @@
  *   own mark last. A read takes with each node's values a mark from that node, behind them; and before the first read of
  *   a load, or after slots have come to other nodes, all of them. What no mark covers is not believed: a node that came
  *   back empty, or a replica that took over too early, never looks like a store full of new users.
+ * - *Is a load forgotten?* The record may have lost its end alone: it knows nothing then of loads that have written to other
+ *   nodes. So a load notes at its end which master the record lies with, and under another one the next load is whole.
  * - *Which servers?* A load notes the run ids of all masters, and is not marked where they are others at its end.
  * - *Dropping under a load:* a load asks before every thousand values whether the group's life is still its own, and a drop
  *   waits, once it has ended that life, for as long as a call may take.
@@ -24,7 +26,7 @@ import { keySlot } from './keySlot.ts'
 import { storageKey } from './key.ts'
 import { Moved, RedisClusterConnection, type Topology } from './redisClusterConnection.ts'
 import type { RedisOptions } from './redisConnection.ts'
-import { covers, encodeMark, isOfLife, markKey, markKeys, putMark } from './redisMarks.ts'
+import { covers, encodeMark, isOfLife, markKey, markKeys, putMark, reignKey } from './redisMarks.ts'
 import { emptySlots, placeArgs, putting, swapped, swapRecord } from './redisScripts.ts'
 import {
   lastUpdated,
@@ -144,7 +146,8 @@ class RedisCluster extends RedisStore {
     const { content = '' } = partsOf(started.life)
     const order = started.complete === null ? noOrder : encodeOrder(started.complete.order)
     const keys = markKeys(this.store, card.group)
-    const marks = await this.connection.getEach(keys)
+    const reign = await this.connection.runId(this.recordKey(card.group))
+    const marks = await this.connection.getEach([...keys, reignKey(this.store, card.group)])
     const missing = keys.filter((_, at) => !covers(marks[at] ?? null, order, content))
     const first = encodeMark(noOrder, content)
     await this.connection.runEach(
@@ -152,7 +155,9 @@ class RedisCluster extends RedisStore {
       missing.map((key) => ({ key, args: [first] })),
     )
     // The card may have lain on a node that is lost, so others may hold values of which it knows nothing.
-    return { ...started, isFirst: false, mustBeWhole: started.mustBeWhole || missing.length > 0 }
+    const mayBeForgotten = marks[keys.length]?.toString() !== reign
+    const mustBeWhole = started.mustBeWhole || missing.length > 0 || mayBeForgotten
+    return { ...started, isFirst: false, mustBeWhole }
   }
 
   override async finishLoad(group: string, mark: LoadMark, life?: string): Promise<void> {
@@ -163,6 +168,7 @@ class RedisCluster extends RedisStore {
     const check = async () => {
       if (runId !== undefined && (await this.connection.runId()) !== runId) throw contentLost(group)
     }
+    const reign = await this.connection.runId(this.recordKey(group))
     await check()
     if (merged.card.complete !== null && compareOrder(merged.card.complete.order, mark.order) === 0) {
       const keys = markKeys(this.store, group)
@@ -176,6 +182,9 @@ class RedisCluster extends RedisStore {
       await check()
     }
     await super.finishLoad(group, mark, content)
+    // Last: a load that ends before it has been told nothing wrong. Who began under another master was told to be whole.
+    if (runId === undefined) return
+    await this.connection.attempt('write', (client) => client.set(reignKey(this.store, group), reign))
   }
 
   protected async putAll(group: string, { rows, order, life, expiry, slot }: Put): Promise<number> {

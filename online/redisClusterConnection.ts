@@ -2,7 +2,7 @@
  * The connection to a Redis Cluster. ioredis finds the nodes, follows slots that move and sends what has one key where it
  * lies; what is read or written of many keys is sent here, node by node, each node's commands in one go.
  */
-import { Cluster, type ClusterNode, type Redis } from 'ioredis'
+import { Cluster, Redis, type ClusterNode, type RedisOptions as ClientOptions } from 'ioredis'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnavailableError } from '../model/index.ts'
 import { keySlot, slotCount } from './keySlot.ts'
@@ -37,19 +37,23 @@ export interface KeyCall {
 /** A slot is served by another node than was thought. */
 export class Moved extends Error {}
 
+const refreshEveryMs = 2_000
 const callsAtOnce = { keys: 1_000, bytes: 2 ** 22 }
 
 export class RedisClusterConnection implements Servers {
   readonly label: string
   /** After so long nothing that was asked is waited for any more. */
   readonly longestCallMs: number
+  private readonly store: string
   private readonly cluster: Cluster
   private readonly errors: RedisErrors
+  private readonly refreshing: NodeJS.Timeout
   private known: Topology | null = null
 
-  constructor({ url, timeoutMs = defaultTimeoutMs }: RedisOptions) {
+  constructor({ url, store, timeoutMs = defaultTimeoutMs }: RedisOptions) {
     const { label, nodes, user } = clusterAddress(url)
     this.label = label
+    this.store = store
     this.longestCallMs = 2 * timeoutMs
     this.errors = new RedisErrors(label)
     this.cluster = new Cluster(nodes as ClusterNode[], {
@@ -57,12 +61,32 @@ export class RedisClusterConnection implements Servers {
       clusterRetryStrategy: (attempt) => Math.min(attempt * 50, 500),
       maxRedirections: 5,
       slotsRefreshTimeout: timeoutMs,
-      slotsRefreshInterval: 2_000,
+      // Ours: theirs goes on for ever where it is ended while it asks.
+      slotsRefreshInterval: 0,
+      // Certificates have names: nodes are asked by those that the address or the cluster gives, not by what they resolve to.
+      dnsLookup: (name, callback) => callback(null, name),
       redisOptions: { ...commonOptions(timeoutMs), ...user },
     })
-    this.cluster.on('error', (error: Error) => this.errors.note(error))
+    this.cluster.on('error', (error: Error) => {
+      this.errors.note(error)
+      void this.learnWhy({ ...commonOptions(timeoutMs), ...user, ...nodes[0] })
+    })
     this.cluster.on('ready', () => this.errors.note(null))
     this.cluster.on('refresh', () => this.look())
+    this.refreshing = setInterval(() => {
+      if (this.cluster.status === 'ready') void this.refresh()
+    }, refreshEveryMs)
+    this.refreshing.unref()
+  }
+
+  /** Of a connection that came to nothing ioredis says here only that it is closed: one by itself says why. */
+  private async learnWhy(options: ClientOptions): Promise<void> {
+    const probe = new Redis({ ...options, retryStrategy: () => null })
+    probe.on('error', (error: Error) => {
+      if (this.cluster.status !== 'ready') this.errors.note(error)
+    })
+    await probe.connect().catch(() => undefined)
+    probe.disconnect()
   }
 
   attempt<T>(what: 'read' | 'write', work: (client: Client) => Promise<T>): Promise<T> {
@@ -120,10 +144,12 @@ export class RedisClusterConnection implements Servers {
           const pipeline = this.nodeOf(name).pipeline()
           pipeline.script('LOAD', text)
           for (const { key, args } of own) pipeline.call('EVALSHA', sha, keys, key, ...args)
-          const [, ...answers] = (await pipeline.exec()) ?? []
+          const [loaded, ...answers] = (await pipeline.exec()) ?? []
           let sum = 0
           for (const [at, [error, answer]] of answers.entries()) {
             if (error === null) sum += Number(answer)
+            // What a user may not load is not there: the refusal says more.
+            else if (error.message.startsWith('NOSCRIPT')) throw loaded?.[0] ?? error
             else sum += await this.elsewhere(text, own[at] as KeyCall, keys, error)
           }
           return sum
@@ -172,22 +198,28 @@ export class RedisClusterConnection implements Servers {
   /** Connects where nobody has yet. */
   async topology(): Promise<Topology> {
     if (this.known === null) {
-      await this.bounded('read', () => this.cluster.exists(''))
+      // A user may be allowed the store's own keys alone.
+      await this.bounded('read', () => this.cluster.exists(this.store))
       this.look()
     }
     return this.known as unknown as Topology
   }
 
-  /** Names all masters that run: another name after one was restarted or a replica has taken over. */
-  async runId(): Promise<string> {
+  /**
+   * Names all masters that run, or the one that serves a key: another name after one was restarted or a replica has taken
+   * over, though that had been the master before.
+   */
+  async runId(key?: string): Promise<string> {
     const { owners } = await this.topology()
-    const names = [...new Set(owners)].sort()
+    const names = key === undefined ? [...new Set(owners)].sort() : [owners[keySlot(key)] ?? '']
     return this.bounded('read', async () => {
       const ids = await Promise.all(
         names.map(async (name) => {
           const information = await this.nodeOf(name).info('server', 'replication')
           if (!/^role:master/m.test(information)) throw new Error(`${name} is no master any more`)
-          return /^run_id:(\w+)/m.exec(information)?.[1] ?? ''
+          const [, runId = ''] = /^run_id:(\w+)/m.exec(information) ?? []
+          const [, reign = ''] = /^master_replid:(\w+)/m.exec(information) ?? []
+          return `${runId}.${reign}`
         }),
       )
       return ids.join('+')
@@ -216,6 +248,7 @@ export class RedisClusterConnection implements Servers {
 
   close(): void {
     this.errors.close()
+    clearInterval(this.refreshing)
     this.cluster.disconnect()
   }
 

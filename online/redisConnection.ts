@@ -261,7 +261,7 @@ export class RedisErrors {
         `online store ${this.label}: a key of this store holds something else than a value. Give Asof a database of its own.`,
       )
     }
-    const reason = this.last === null ? message : wordsOf(this.last)
+    const reason = error instanceof Error ? wordsOf(this.last ?? error) : message
     return this.unavailable(`cannot ${what}`, `: ${reason}`)
   }
 
@@ -293,7 +293,16 @@ function send(client: Redis, name: string, request: string | Buffer): Promise<un
   return client.sendCommand(command) as Promise<unknown>
 }
 
-/** Where a name has several addresses, Node says nothing but the code. */
-function wordsOf(error: Error & { code?: string }): string {
-  return error.message === '' ? (error.code ?? error.name) : error.message
+/** Where a name has several addresses, Node says nothing but the code; where all nodes fail, ioredis says of one why. */
+function wordsOf({ message, code, name, lastNodeError }: ClientError): string {
+  if (lastNodeError instanceof Error) return wordsOf(lastNodeError)
+  if (code !== undefined && untrusted.test(code)) {
+    return `${message} (${code}; where it is one of your own, NODE_EXTRA_CA_CERTS names the file of who signed it)`
+  }
+  return message === '' ? (code ?? name) : message
 }
+
+type ClientError = Error & { readonly code?: string; readonly lastNodeError?: unknown }
+
+/** How OpenSSL calls a certificate that nobody vouches for. */
+const untrusted = /^(DEPTH_ZERO_)?SELF_SIGNED_CERT|^UNABLE_TO_(VERIFY_LEAF|GET_ISSUER)/

@@ -41,6 +41,13 @@ export const markKey = (store: string, group: string, stretch: number): string =
 export const markKeys = (store: string, group: string): string[] =>
   Array.from({ length: markCount }, (_, stretch) => markKey(store, group, stretch))
 
+/**
+ * Beside the group's record: which master it lay with when the last load ended. Under another one it may lack its end, and
+ * with it loads that have begun or ended since.
+ */
+export const reignKey = (store: string, group: string): string =>
+  storageKey(store, group, `${markName}${store}:${group}}`)
+
 export const encodeMark = (order: Buffer, life: string): Buffer => Buffer.concat([order, Buffer.from(life)])
 
 /** Whether a mark says that everything up to an order is there, in this life. */

@@ -1,12 +1,14 @@
 /** A Redis Cluster of six nodes: the conformance suite, and losing nodes, their data, or the place of their slots. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { UnavailableError } from '../../model/index.ts'
 import { keySlot } from '../../online/keySlot.ts'
 import { openRedis } from '../../online/redis.ts'
 import { markCount, markKeys, markSlot } from '../../online/redisMarks.ts'
 import { slotsOf, type Slot } from '../../online/slotId.ts'
-import type { OnlineStore } from '../../online/store.ts'
+import type { GroupCard, LoadStart, OnlineStore } from '../../online/store.ts'
 import { startCluster, type TestCluster } from '../support/redisCluster.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
 import { slotCard } from './slotsConformance.ts'
@@ -103,6 +105,35 @@ test('slots are those that Redis says, and marks lie in all stretches', async ()
   expect(markSlot(7)).toBe(keySlot(markKeys('test', group)[7] ?? ''))
 })
 
+test('a process that closes a store ends, though the cluster be asked for its slots just then', async () => {
+  const cluster = await newCluster()
+  const program = `
+    import { openRedis } from ${JSON.stringify(new URL('../../online/redis.ts', import.meta.url).href)}
+    const store = openRedis({ url: process.env.CLUSTER_URL, store: 'test', timeoutMs: 1_000 })
+    process.stdout.write(JSON.stringify(await store.listGroups()))
+    process.stdin.once('data', () => store.close())`
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+    env: { ...process.env, CLUSTER_URL: cluster.url },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  try {
+    await once(child.stdout, 'data')
+    const nodes = [...cluster.masters, ...cluster.replicas]
+    for (const node of nodes) node.pause()
+    // It asks every two seconds.
+    await sleep(2_500)
+    child.stdin.end('close')
+    await sleep(100)
+    for (const node of nodes) node.resume()
+    expect(await Promise.race([ended, sleep(5_000, ['still there'])])).toEqual([0, null])
+  } finally {
+    child.kill('SIGKILL')
+    await ended
+    await cluster.end()
+  }
+})
+
 describe('a cluster that loses nodes', () => {
   let cluster: TestCluster
   let store: OnlineStore
@@ -119,6 +150,8 @@ describe('a cluster that loses nodes', () => {
     if (master === undefined || replica === undefined) throw new Error('no such node')
     await master.kill()
     await untilServed(store, 1)
+    // The record lies there: nobody knows whether it is all of it.
+    expect(await load(store, 2)).toBe(true)
     expect(await load(store, 2)).toBe(false)
     await untilServed(store, 2)
     // What was the master comes back as a replica.
@@ -240,5 +273,103 @@ describe('a cluster that loses nodes', () => {
     await untilServed(store, 6)
     expect(await load(store, 7)).toBe(false)
     await untilServed(store, 7)
+  })
+})
+
+describe('a replica that takes over without the end of what its master had', () => {
+  let cluster: TestCluster
+  let store: OnlineStore
+  beforeEach(async () => {
+    cluster = await newCluster()
+    store = openRedis({ url: cluster.url, store: 'test', timeoutMs: 1_000 })
+    await load(store, 1)
+    return async () => {
+      await store.close()
+      await cluster.end()
+    }
+  })
+
+  /** What is written meanwhile, the master answers and takes with it. */
+  async function withoutTail(at: number, write: () => Promise<unknown>): Promise<void> {
+    const [master, replica] = [cluster.masters[at], cluster.replicas[at]]
+    if (master === undefined || replica === undefined) throw new Error('no such node')
+    expect(await master.look((client) => client.wait(1, 5_000))).toBe(1)
+    replica.pause()
+    // Else the rest would wait for it in the socket.
+    expect(await master.look((client) => client.call('CLIENT', 'KILL', 'TYPE', 'replica'))).toBe(1)
+    await write()
+    await master.kill()
+    replica.resume()
+    await cluster.untilWhole(replica, (nodes) => /myself,master/.test(nodes))
+  }
+
+  const isAt = (node: number) => (key: string) =>
+    Math.floor((keySlot(`test:${group}:${key}`) * 3) / 16_384) === node
+
+  test('is not believed: neither older values nor none at all stand for what was loaded', async () => {
+    const late = ['new1', 'new2', 'new3', 'new4', 'new5', 'new6'].filter(isAt(1))
+    expect(late.length).toBeGreaterThan(0)
+    const whole = [...rows(2), ...late.map((key) => rowOf(key, 2))]
+    await withoutTail(1, () => load(store, 2, whole))
+    const fresh = openRedis({ url: cluster.url, store: 'test', timeoutMs: 1_000 })
+    const asked = [...entities.filter(isAt(1)).slice(0, 5), ...late]
+    const refusals = new Set<string>()
+    for (const reader of [store, fresh]) {
+      for (let turn = 0; turn < 40; turn++) {
+        for (const key of asked) {
+          const words = await readValues(reader, group, [[key]]).then(
+            ([value]) => `served ${String(value?.values[0])}`,
+            (error: unknown) => (error instanceof UnavailableError ? error.message : String(error)),
+          )
+          refusals.add(words)
+        }
+        await sleep(20)
+      }
+      expect(await readAll(reader)).toMatch(/cannot be relied on: a node has lost values/)
+    }
+    expect([...refusals].filter((words) => !words.startsWith('online store redis+cluster:'))).toEqual([])
+    expect([...refusals].join()).toMatch(/has them from an older load.*asof materialize/)
+    // What it lacks is told of to the next load, though that be of the same snapshot.
+    expect(await load(store, 2, whole)).toBe(true)
+    for (const reader of [store, fresh]) {
+      await untilServed(reader, 2)
+      expect(
+        (
+          await readValues(
+            reader,
+            group,
+            late.map((key) => [key]),
+          )
+        ).map((value) => value?.values[0]),
+      ).toEqual(late.map(() => 2n))
+    }
+    await fresh.close()
+  })
+
+  test.each([
+    ['ended', (started: LoadStart | null) => store.finishLoad(group, markOf(order(2)), started?.life)],
+    ['broke off', () => Promise.resolve()],
+  ])("with the group's record makes the next load whole, after one that had %s", async (_, end) => {
+    await withoutTail(0, async () => {
+      const started = await store.startLoad(cardOf(group), loadOf(2))
+      await store.write(cardOf(group), order(2), rows(2), started?.life)
+      await end(started)
+    })
+    // The record is that of the first load: all there is is of that one or of a later one.
+    let card: GroupCard | null = null
+    while (card === null) card = await store.readCard(group).catch(() => null)
+    expect([card.complete, await store.unfinishedLoads(group)]).toEqual([markOf(order(1)), []])
+    let found: Awaited<ReturnType<typeof readAll>> = ''
+    while (typeof found === 'string') found = await readAll(store)
+    expect(found).toEqual(entities.map((key) => (isAt(0)(key) ? 1n : 2n)))
+    // A load that does not end tells the next one no less.
+    for (let turn = 0; turn < 2; turn++) {
+      const started = await store.startLoad(cardOf(group), loadOf(3))
+      expect(started).toMatchObject({ mustBeWhole: true, isFirst: false })
+    }
+    expect(await load(store, 4)).toBe(true)
+    await untilServed(store, 4)
+    expect(await load(store, 5)).toBe(false)
+    await untilServed(store, 5)
   })
 })

@@ -1,4 +1,6 @@
 /** Redis with two replicas to read from: the conformance suite, and replicas and a primary that go and come back. */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { InputError, UnavailableError } from '../../model/index.ts'
@@ -75,6 +77,129 @@ onlineStoreConformance('redis with replicas', async () => {
   const open = () => readAfterWrite(openRedis({ url: world.url, store: 'test' }), world)
   const store = open()
   return { store, another: () => Promise.resolve(open()), cleanUp: () => store.close() }
+})
+
+/** Stands between a primary and a replica, and lets only so much through of what the primary says. */
+async function startDam(port: number) {
+  let open = Infinity
+  let waiting: Buffer[] = []
+  let replica: Socket | null = null
+  const flow = () => {
+    while (open > 0 && waiting[0] !== undefined) {
+      const [first, ...rest] = waiting
+      const drop = first.subarray(0, open)
+      replica?.write(drop)
+      open -= drop.length
+      waiting = drop.length < first.length ? [first.subarray(drop.length), ...rest] : rest
+    }
+  }
+  const server = createServer((socket) => {
+    replica = socket
+    const primary = connect(port, '127.0.0.1')
+    socket.pipe(primary)
+    primary.on('data', (bytes: Buffer) => {
+      waiting.push(bytes)
+      flow()
+    })
+    for (const side of [socket, primary]) side.on('error', () => undefined)
+    primary.on('close', () => socket.destroy())
+    socket.on('close', () => primary.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    /** How many bytes more may pass. */
+    open(bytes: number) {
+      open = bytes
+      flow()
+    },
+    held: () => waiting.reduce((sum, { length }) => sum + length, 0),
+    close() {
+      server.close()
+      replica?.destroy()
+    },
+  }
+}
+
+describe('a replica that stands still', () => {
+  const group = 'a_v1'
+  const entities = Array.from({ length: 40 }, (_, at) => `k${at}`)
+  const rows = (value: number) => entities.map((key) => rowOf(key, value))
+
+  test('anywhere in a load, and says that it follows, claims no newer mark than its values have', async () => {
+    const primary = await startRedis({ settings: ['--repl-diskless-sync-delay', '0'] })
+    servers.push(primary)
+    const dam = await startDam(primary.port)
+    const replica = await startRedis({ settings: ['--replicaof', `127.0.0.1 ${dam.port}`] })
+    servers.push(replica)
+    await untilLinked(replica)
+    const open = () =>
+      openRedis({ url: `${primary.url}/0?replicas=127.0.0.1:${replica.port}`, store: 'test' })
+    const store = open()
+    const load = async (n: number) => {
+      const started = await store.startLoad(cardOf(group), { snapshotId: `1.${n}`, order: order(n) })
+      for (const half of [rows(n).slice(0, 20), rows(n).slice(20)]) {
+        await store.write(cardOf(group), order(n), half, started?.life)
+      }
+      await store.finishLoad(group, markOf(order(n)), started?.life)
+    }
+    await load(1)
+    await untilEqual({ url: '', primary, replicas: [replica] })
+    dam.open(0)
+    await load(2)
+    // All of it stands before the dam by now.
+    const wanted =
+      (await offsetOf(primary, 'master_repl_offset')) - (await offsetOf(replica, 'slave_repl_offset'))
+    await expect.poll(dam.held).toBeGreaterThanOrEqual(wanted)
+
+    const seen = new Set<string>()
+    for (let reader = open(); ;) {
+      const [found] = await reader.fetch([{ group, keys: () => entities }])
+      const mark = found?.card.complete?.order.sequenceNumber ?? 0n
+      const orders = (found?.values ?? []).map((value) => value?.readBigUInt64BE(8) ?? 0n)
+      expect(
+        orders.every((one) => one >= mark),
+        `mark ${mark}, values ${orders.join()}`,
+      ).toBe(true)
+      seen.add(`mark ${mark}, values ${[...new Set(orders)].sort().join(' and ')}`)
+      if (mark === 2n) {
+        await reader.close()
+        break
+      }
+      dam.open(97)
+      // Who knows the record is asked, and who reads it for the first time.
+      if (dam.held() % 2 === 0) {
+        await reader.close()
+        reader = open()
+      }
+    }
+    expect([...seen]).toEqual([
+      'mark 1, values 1',
+      'mark 1, values 1 and 2',
+      'mark 1, values 2',
+      'mark 2, values 2',
+    ])
+    dam.close()
+    await store.close()
+  })
+
+  test('because it is stopped is not waited for: the primary is read', async () => {
+    const world = await startReplicated()
+    const store = openRedis({ url: world.url, store: 'test', timeoutMs: 300 })
+    await store.write(cardOf(group), order(1), rows(1))
+    await store.finishLoad(group, markOf(order(1)))
+    await untilEqual(world)
+    for (const replica of world.replicas) replica.pause()
+    await store.write(cardOf(group), order(2), rows(2))
+    await store.finishLoad(group, markOf(order(2)))
+    for (let turn = 0; turn < 4; turn++) {
+      const values = await readValues(store, group, [['k0'], ['k39']])
+      expect(values.map((value) => value?.values[0])).toEqual([2n, 2n])
+    }
+    for (const replica of world.replicas) replica.resume()
+    await store.close()
+  })
 })
 
 describe('replicas', () => {

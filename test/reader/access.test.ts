@@ -1,5 +1,4 @@
 /** Who may ask the reader: tokens, their rotation, what stays open, TLS, and what never shows in a log. */
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { openLmdb, type OnlineStore } from '../../online/index.ts'
 import { checkListening, createAccess, createEdge } from '../../reader/index.ts'
 import { askReader } from '../../scripts/askReader.ts'
 import { readConfig } from '../../worker/config.ts'
+import { makeCertificate } from '../support/certificate.ts'
 import {
   atEnd,
   airports,
@@ -174,8 +174,8 @@ describe('the process', () => {
   test('speaks TLS, and is asked with the first token by whoever holds its certificate', async () => {
     const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
     const other = join(folder, 'other.pem')
-    makeCertificate(cert, key)
-    makeCertificate(other, join(folder, 'otherKey.pem'))
+    makeCertificate({ cert, key })
+    makeCertificate({ cert: other, key: join(folder, 'otherKey.pem') })
     const environment = {
       ASOF_READER_TOKENS: `${first},${second}`,
       ASOF_READER_TLS_CERT: cert,
@@ -207,11 +207,3 @@ describe('the process', () => {
     await expect(askReader(mistaken, url, online)).rejects.toThrow(/another certificate/)
   })
 })
-
-function makeCertificate(cert: string, key: string): void {
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-  execFileSync('openssl', ['req', '-x509', ...made, ...subject, '-out', cert, '-keyout', key], {
-    stdio: 'ignore',
-  })
-}

@@ -1,13 +1,14 @@
 /** A real Redis of a test's own: on a free port of the loopback interface, in a folder that goes away with it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { findRedis } from '../../scripts/tools.mjs'
+import type { Certificate } from './certificate.ts'
 
 export interface TestRedis {
   /** The address without credentials. */
@@ -32,6 +33,8 @@ export interface TestRedisOptions {
   readonly password?: string
   /** Whether it keeps what it is given over a restart; it does unless told otherwise. */
   readonly isPersistent?: boolean
+  /** It speaks TLS alone, as one of the certificate's names. */
+  readonly tls?: Certificate
   /** Further arguments of `redis-server`. */
   readonly settings?: readonly string[]
 }
@@ -48,12 +51,21 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     throw new Error('There is no redis-server here. `npm test` installs it; run that once.')
   const folder = mkdtempSync(join(tmpdir(), 'asof-redis-'))
   const port = await freePort()
-  const { password, isPersistent = true, settings = [] } = options
+  const { password, isPersistent = true, tls, settings = [] } = options
   let child: ChildProcess | null = null
+  const trust =
+    tls === undefined ? {} : { tls: { ca: readFileSync(tls.cert), checkServerIdentity: () => undefined } }
   const connect = () =>
-    new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password })
+    new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, password, ...trust })
+  const ports =
+    tls === undefined
+      ? ['--port', String(port)]
+      : [
+          ...['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no'],
+          ...['--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-ca-cert-file', tls.cert],
+        ]
   const redis: TestRedis = {
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis${tls === undefined ? '' : 's'}://127.0.0.1:${port}`,
     port,
     async kill() {
       if (child === null || child.exitCode !== null || child.signalCode !== null) return
@@ -69,7 +81,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       child = spawn(
         program,
         [
-          ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
+          ...[...ports, '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
           ...['--appendonly', isPersistent ? 'yes' : 'no', '--appendfsync', 'no', '--daemonize', 'no'],
           ...(password === undefined ? [] : ['--requirepass', password]),
           ...settings,
@@ -83,6 +95,8 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     resume: () => void child?.kill('SIGCONT'),
     async look(use) {
       const client = connect()
+      // Whoever looks is told by the command.
+      client.on('error', () => undefined)
       try {
         return await use(client)
       } finally {

@@ -78,7 +78,10 @@ async function replicate(replica: TestRedis, master: TestRedis): Promise<void> {
 const listed = (node: TestRedis): Promise<string> =>
   node.look(async (client) => String(await client.call('CLUSTER', 'NODES')))
 
-async function untilWhole(node: TestRedis, also: (nodes: string) => boolean = () => true): Promise<void> {
+export async function untilWhole(
+  node: TestRedis,
+  also: (nodes: string) => boolean = () => true,
+): Promise<void> {
   await until('all slots are served', async () => {
     const state = await node.look(async (client) => String(await client.call('CLUSTER', 'INFO')))
     return state.includes('cluster_state:ok') && also(await listed(node))

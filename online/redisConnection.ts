@@ -262,7 +262,7 @@ export class RedisErrors {
       )
     }
     const reason = error instanceof Error ? wordsOf(this.last ?? error) : message
-    return this.unavailable(`cannot ${what}`, `: ${reason}`)
+    return this.unavailable(`cannot ${what}`, `: ${reason.replace(/\.$/, '')}`)
   }
 
   restarted(): UnavailableError {

@@ -9,7 +9,7 @@ import { openRedis } from '../../online/redis.ts'
 import { markCount, markKeys, markSlot } from '../../online/redisMarks.ts'
 import { slotsOf, type Slot } from '../../online/slotId.ts'
 import type { GroupCard, LoadStart, OnlineStore } from '../../online/store.ts'
-import { startCluster, type TestCluster } from '../support/redisCluster.ts'
+import { masterOf, startCluster, type TestCluster } from '../support/redisCluster.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
 import { slotCard } from './slotsConformance.ts'
 
@@ -234,7 +234,7 @@ describe('a cluster that loses nodes', () => {
   })
 
   test('a slot that moves, its keys half there and half here, is read and written on', async () => {
-    const masterOf = async (slot: number) => {
+    const serving = async (slot: number) => {
       for (const node of [...cluster.masters, ...cluster.replicas]) {
         const nodes = await node
           .look(async (client) => String(await client.call('CLUSTER', 'NODES')))
@@ -264,8 +264,8 @@ describe('a cluster that loses nodes', () => {
       return served
     })()
     for (const slot of slots) {
-      const from = await masterOf(slot)
-      const to = await masterOf((slot + 8_192) % 16_384)
+      const from = await serving(slot)
+      const to = await serving((slot + 8_192) % 16_384)
       if (from !== to) await cluster.move([slot], from, to)
     }
     reading = false
@@ -289,28 +289,13 @@ describe('a replica that takes over without the end of what its master had', () 
     }
   })
 
-  /** What is written meanwhile, the master answers and takes with it. */
-  async function withoutTail(at: number, write: () => Promise<unknown>): Promise<void> {
-    const [master, replica] = [cluster.masters[at], cluster.replicas[at]]
-    if (master === undefined || replica === undefined) throw new Error('no such node')
-    expect(await master.look((client) => client.wait(1, 5_000))).toBe(1)
-    replica.pause()
-    // Else the rest would wait for it in the socket.
-    expect(await master.look((client) => client.call('CLIENT', 'KILL', 'TYPE', 'replica'))).toBe(1)
-    await write()
-    await master.kill()
-    replica.resume()
-    await cluster.untilWhole(replica, (nodes) => /myself,master/.test(nodes))
-  }
-
-  const isAt = (node: number) => (key: string) =>
-    Math.floor((keySlot(`test:${group}:${key}`) * 3) / 16_384) === node
+  const isAt = (node: number) => (key: string) => masterOf(keySlot(`test:${group}:${key}`)) === node
 
   test('is not believed: neither older values nor none at all stand for what was loaded', async () => {
     const late = ['new1', 'new2', 'new3', 'new4', 'new5', 'new6'].filter(isAt(1))
     expect(late.length).toBeGreaterThan(0)
     const whole = [...rows(2), ...late.map((key) => rowOf(key, 2))]
-    await withoutTail(1, () => load(store, 2, whole))
+    await cluster.loseTail(1, () => load(store, 2, whole))
     const fresh = openRedis({ url: cluster.url, store: 'test', timeoutMs: 1_000 })
     const asked = [...entities.filter(isAt(1)).slice(0, 5), ...late]
     const refusals = new Set<string>()
@@ -350,7 +335,7 @@ describe('a replica that takes over without the end of what its master had', () 
     ['ended', (started: LoadStart | null) => store.finishLoad(group, markOf(order(2)), started?.life)],
     ['broke off', () => Promise.resolve()],
   ])("with the group's record makes the next load whole, after one that had %s", async (_, end) => {
-    await withoutTail(0, async () => {
+    await cluster.loseTail(0, async () => {
       const started = await store.startLoad(cardOf(group), loadOf(2))
       await store.write(cardOf(group), order(2), rows(2), started?.life)
       await end(started)

@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
 import { groupOf } from '../../activities/groupOf.ts'
-import { eachRow, type OnlineColumns, type OnlineRow, type OnlineStore } from '../../online/index.ts'
+import {
+  eachRow,
+  type KeyValue,
+  type OnlineColumns,
+  type OnlineRow,
+  type OnlineStore,
+  type StoredValue,
+} from '../../online/index.ts'
 import { readConfig } from '../../worker/config.ts'
 import { openStore, type Store } from '../../worker/openStore.ts'
 import { writeOrders } from './orders.ts'
@@ -56,13 +63,16 @@ export const relationOf = (seed: number, on: readonly string[], shops: number) =
 
 const text = (value: unknown) => (Object.is(value, -0) ? '-0' : String(value))
 
+export const lineOf = (keys: readonly KeyValue[], value: StoredValue) =>
+  [keys.map(text).join('/'), value.eventTimestampMicros, ...value.values.map(text)].join(' ')
+
 /** Every entity with its event time and values, as text. */
 export async function stored(online: OnlineStore, id = group): Promise<string[]> {
   const rows = new Map<string, string>()
   for await (const { keys, value } of online.scan(id)) {
     const key = keys.map(text).join('/')
     if (value === null) rows.delete(key)
-    else rows.set(key, [key, value.eventTimestampMicros, ...value.values.map(text)].join(' '))
+    else rows.set(key, lineOf(keys, value))
   }
   return [...rows.values()].sort()
 }

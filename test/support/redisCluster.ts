@@ -12,10 +12,15 @@ export interface TestCluster {
   untilWhole(node: TestRedis, also?: (nodes: string) => boolean): Promise<void>
   /** Takes slots from one master to another, with their keys. */
   move(slots: readonly number[], from: TestRedis, to: TestRedis): Promise<void>
+  /** What is written meanwhile, a master answers and takes with it: its replica takes over without. */
+  loseTail(of: number, write: () => Promise<unknown>): Promise<void>
   end(): Promise<void>
 }
 
-const masterCount = 3
+export const masterCount = 3
+/** Which of the masters has a slot at first. */
+export const masterOf = (slot: number): number => Math.floor((slot * masterCount) / 16_384)
+
 const nodeTimeoutMs = 1_000
 const patienceMs = 30_000
 
@@ -45,7 +50,21 @@ export async function startCluster(): Promise<TestCluster> {
     await Promise.all(nodes.map((node) => untilWhole(node)))
     for (const [at, replica] of replicas.entries()) await replicate(replica, masters[at] as TestRedis)
     const url = `redis+cluster://127.0.0.1:${masters[0]?.port}?nodes=${nodes.map(({ port }) => `127.0.0.1:${port}`).join(';')}`
-    return { url, masters, replicas, untilWhole, move, end }
+    const loseTail: TestCluster['loseTail'] = async (of, write) => {
+      const [master, replica] = [masters[of], replicas[of]]
+      if (master === undefined || replica === undefined) throw new Error('no such node')
+      await until('a replica has what its master has', () =>
+        master.look(async (client) => (await client.wait(1, nodeTimeoutMs)) === 1),
+      )
+      replica.pause()
+      // Else the rest would wait for it in the socket.
+      await master.look((client) => client.call('CLIENT', 'KILL', 'TYPE', 'replica'))
+      await write()
+      await master.kill()
+      replica.resume()
+      await untilWhole(replica, (nodes) => /myself,master/.test(nodes))
+    }
+    return { url, masters, replicas, untilWhole, move, loseTail, end }
   } catch (error) {
     await end()
     throw error

@@ -148,6 +148,7 @@ describe('a cluster that loses nodes', () => {
     expect(await readAll(store)).toEqual(all(1))
     const [master, replica] = [cluster.masters[0], cluster.replicas[0]]
     if (master === undefined || replica === undefined) throw new Error('no such node')
+    await cluster.untilFollowed(0)
     await master.kill()
     await untilServed(store, 1)
     // The record lies there: nobody knows whether it is all of it.

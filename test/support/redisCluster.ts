@@ -10,6 +10,8 @@ export interface TestCluster {
   readonly replicas: readonly TestRedis[]
   /** Comes back when a node says that all slots are served, and `also` holds for what it says. */
   untilWhole(node: TestRedis, also?: (nodes: string) => boolean): Promise<void>
+  /** Comes back when the replica of one of the masters has all that this had at the call. */
+  untilFollowed(of: number): Promise<void>
   /** Takes slots from one master to another, with their keys. */
   move(slots: readonly number[], from: TestRedis, to: TestRedis): Promise<void>
   /** What is written meanwhile, a master answers and takes with it: its replica takes over without. */
@@ -50,12 +52,18 @@ export async function startCluster(): Promise<TestCluster> {
     await Promise.all(nodes.map((node) => untilWhole(node)))
     for (const [at, replica] of replicas.entries()) await replicate(replica, masters[at] as TestRedis)
     const url = `redis+cluster://127.0.0.1:${masters[0]?.port}?nodes=${nodes.map(({ port }) => `127.0.0.1:${port}`).join(';')}`
+    const untilFollowed: TestCluster['untilFollowed'] = async (of) => {
+      const [master, replica] = [masters[of], replicas[of]]
+      if (master === undefined || replica === undefined) throw new Error('no such node')
+      const written = await offsetOf(master, 'master_repl_offset')
+      await until('a replica has what its master has', async () => {
+        return (await offsetOf(replica, 'slave_repl_offset')) >= written
+      })
+    }
     const loseTail: TestCluster['loseTail'] = async (of, write) => {
       const [master, replica] = [masters[of], replicas[of]]
       if (master === undefined || replica === undefined) throw new Error('no such node')
-      await until('a replica has what its master has', () =>
-        master.look(async (client) => (await client.wait(1, nodeTimeoutMs)) === 1),
-      )
+      await untilFollowed(of)
       replica.pause()
       // Else the rest would wait for it in the socket.
       await master.look((client) => client.call('CLIENT', 'KILL', 'TYPE', 'replica'))
@@ -64,7 +72,7 @@ export async function startCluster(): Promise<TestCluster> {
       replica.resume()
       await untilWhole(replica, (nodes) => /myself,master/.test(nodes))
     }
-    return { url, masters, replicas, untilWhole, move, loseTail, end }
+    return { url, masters, replicas, untilWhole, untilFollowed, move, loseTail, end }
   } catch (error) {
     await end()
     throw error
@@ -93,6 +101,12 @@ async function replicate(replica: TestRedis, master: TestRedis): Promise<void> {
     replica.look(async (client) => (await client.info('replication')).includes('master_link_status:up')),
   )
 }
+
+/** How far a node has come in what is replicated. (WAIT knows only of its own connection's writes.) */
+const offsetOf = (node: TestRedis, field: string): Promise<number> =>
+  node.look(async (client) =>
+    Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(await client.info('replication'))?.[1]),
+  )
 
 const listed = (node: TestRedis): Promise<string> =>
   node.look(async (client) => String(await client.call('CLUSTER', 'NODES')))

@@ -1,6 +1,12 @@
 /** `asof show`: a feature group with its table, a feature service with its features, or a run with its gate reports. */
 import { formatInstant, InputError } from '../../model/index.ts'
-import { lineageOf, serviceColumns, type FeatureUse, type Lineage } from '../../registry/index.ts'
+import {
+  lineageOf,
+  preJoinedGroups,
+  serviceColumns,
+  type FeatureUse,
+  type Lineage,
+} from '../../registry/index.ts'
 import type { Config } from '../../worker/config.ts'
 import type { Store } from '../../worker/openStore.ts'
 import { databasePath, warehousePath } from '../../worker/paths.ts'
@@ -46,8 +52,10 @@ async function showService({ registry }: Store, name: string): Promise<Shown | n
     owner,
     sources.join(', '),
   ])
-  const text = `${bold(name)}\n${table(['column', 'from', 'type', 'owner', 'sources'], rows)}`
-  return { data: { service: name, features }, text }
+  const preJoined = preJoinedGroups(service.definition) !== null
+  const head = `${bold(name)}${preJoined ? ', pre-joined' : ''}`
+  const text = `${head}\n${table(['column', 'from', 'type', 'owner', 'sources'], rows)}`
+  return { data: { service: name, preJoined, features }, text }
 }
 
 function hindsightSentence({ sources }: Lineage): string {

@@ -249,6 +249,7 @@ test('verify, status and drop speak of slots as parts of a service, and nobody d
   await publish(orders, 1, first, 9)
   await publish(items, 2, first, 5)
   await materialize(orders)
+  expect(asof('show', pairModel.name).stdout).toMatch(/^pair_model_v1, pre-joined\n/)
   // The slot of the other group was never loaded, and the service is served without it.
   await apply({ ...pairModel, preJoined: false })
   await materialize(items)

@@ -162,6 +162,8 @@ describe.each(['record', 'another'] as const)('the node of %s', (which) => {
     expect(after).not.toEqual(before)
     const [master, replica] = [cluster.masters[nodes()[which]], cluster.replicas[nodes()[which]]]
     if (master === undefined || replica === undefined) throw new Error('no such node')
+    // What it has not heard of the first load is another test's affair.
+    await cluster.untilFollowed(nodes()[which])
 
     let isRunning = true
     let [answers, refusals] = [0, 0]

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { applyRegistration, planRegistration } from '../../activities/index.ts'
 import type { TrainingManifest } from '../../activities/training/finishTraining.ts'
 import { query } from '../../offline/index.ts'
-import type { GroupAsk, OnlineStore } from '../../online/index.ts'
+import type { GroupAsk, KeyColumns, OnlineStore } from '../../online/index.ts'
 import { createReader } from '../../reader/index.ts'
 import { parseExactJson } from '../../reader/exactJson.ts'
 import { servedServices } from '../../worker/servedServices.ts'
@@ -57,13 +57,18 @@ beforeAll(async () => {
   base = `http://127.0.0.1:${(reader.server.address() as AddressInfo).port}`
 })
 
-/** What the reader has read last: groups, or slots. */
-let asked: readonly string[] = []
+/** What the reader has read values of last: groups, or slots. */
+let asked: string[] = []
 const watched = (store: OnlineStore): OnlineStore =>
   Object.assign(Object.create(store) as OnlineStore, {
     fetch: (asks: readonly GroupAsk[]) => {
-      asked = asks.map(({ group }) => group)
-      return store.fetch(asks)
+      asked = []
+      const keysOf = ({ group, keys }: GroupAsk, columns: KeyColumns) => {
+        const texts = keys(columns)
+        if (texts.length > 0) asked.push(group)
+        return texts
+      }
+      return store.fetch(asks.map((one) => ({ ...one, keys: (columns: KeyColumns) => keysOf(one, columns) })))
     },
   })
 

@@ -11,13 +11,13 @@ import { startOwn } from './ownProcess.ts'
 import { takeTurns } from './reader.ts'
 import { refuseDifferentAnswers } from './sameAnswers.ts'
 import { buildPackage } from './builtPackage.ts'
-import { firstStranger, json, servedRows, writeIds } from './servedWorld.ts'
+import { firstStranger, messagePack, servedRows, writeIds } from './servedWorld.ts'
 import type { Bench, Subject } from './subject.ts'
 import { openBenchStore, publishRows, wideFeatures } from './wideStore.ts'
 import type { Asking } from './wrk.ts'
 
 const row: Row = {
-  what: 'read 100 entities of three groups over HTTP from Redis, pre-joined, JSON',
+  what: 'read 100 entities of three groups over HTTP from Redis, pre-joined, MessagePack',
   floor: 'the same service, not pre-joined',
   goal: { atLeast: 1.2 },
 }
@@ -40,7 +40,7 @@ export const preJoined: Subject = {
         const asking = (service: string): Asking => ({
           url: `http://127.0.0.1:${port}/online`,
           body: [`{"service":"${service}","entities":{"id":["`, '"]}}'],
-          ...{ ids, entities: 100, accept: json },
+          ...{ ids, entities: 100, accept: messagePack },
         })
         const [joined, apart] = [asking('joined_v1'), asking('apart_v1')]
         await refuseDifferentAnswers(joined, apart, firstStranger)

@@ -226,10 +226,11 @@ export class GroupCursor {
 }
 
 function oldestOf(ttlMs: number, nowMs: EpochMs): { upper: number; lower: number } | null {
-  const micros = BigInt(Math.floor(nowMs)) * 1000n - BigInt(ttlMs) * 1000n
-  // Below the least instant that a value can have.
-  if (BigInt.asIntN(64, micros) !== micros) return null
-  return { upper: Number(micros >> 32n), lower: Number(micros & 0xffff_ffffn) }
+  const micros = (Math.floor(nowMs) - ttlMs) * 1000
+  // Below the least instant that a value can have, or so far away that doubles have gaps: nobody's ttl is that long.
+  if (!Number.isSafeInteger(micros)) return null
+  const upper = Math.floor(micros / 2 ** 32)
+  return { upper, lower: micros - upper * 2 ** 32 }
 }
 
 /** Most entities of a group are of the same few instants. */

@@ -116,9 +116,11 @@ class OneRedis extends RedisStore {
     while (open.length > 0) {
       const together = new AskedTogether<Question>()
       const names = open.map((question) => this.namesOf(question, together))
-      const found = await mget(names.length === 1 ? (names[0] as string[]) : names.flat())
+      const [first = []] = names
+      const isOne = names.length === 1
+      const found = await mget(isOne ? first : names.flat())
       let end = 0
-      const own = names.map(({ length }) => found.slice(end, (end += length)))
+      const own = isOne ? [found] : names.map(({ length }) => found.slice(end, (end += length)))
       const pieces = together.complete(open, own)
       open = open.flatMap((question, index) => {
         const answer = this.judge(question, pieces[index] ?? [])

@@ -124,22 +124,18 @@ export class RedisConnection implements Servers {
   }
 
   /** The same as `mget`, for whoever asks all the time: over a connection of its own (`redisWire.ts`) as soon as there is one. */
-  async mgetOften(names: readonly string[]): Promise<(Buffer | null)[]> {
-    const wire = (this.wire ??= this.openWire())
-    if (!wire.isOpen) return this.mget(names)
-    try {
-      return await wire.mget(names)
-    } catch (error) {
-      throw this.errors.translated('read', error)
-    }
+  mgetOften(names: readonly string[]): Promise<(Buffer | null)[]> {
+    this.wire ??= this.openWire()
+    return this.wire?.isOpen === true ? this.wire.mget(names) : this.mget(names)
   }
 
-  private openWire(): RedisWire {
-    this.errors.check()
+  /** Null where the store was closed. */
+  private openWire(): RedisWire | null {
+    if (this.errors.isClosed) return null
     const client = this.client.duplicate()
     // What is wrong with Redis is said by the connection that is asked instead.
     client.on('error', () => undefined)
-    const wire = new RedisWire(client, this.timeoutMs)
+    const wire = new RedisWire(client, this.timeoutMs, (error) => this.errors.translated('read', error))
     client.connect().catch(() => undefined)
     return wire
   }
@@ -245,6 +241,10 @@ export class RedisErrors {
 
   close(): void {
     this.closed = true
+  }
+
+  get isClosed(): boolean {
+    return this.closed
   }
 
   /** @throws UnavailableError once the connection was closed */

@@ -20,6 +20,7 @@ interface Asked {
 export class RedisWire {
   private readonly client: Redis
   private readonly timeoutMs: number
+  private readonly refused: (error: Error) => Error
   private stream: Redis['stream'] | null = null
   private readonly asked: Asked[] = []
   /** How many of `asked` are answered: taken off now and then, not one by one. */
@@ -30,9 +31,13 @@ export class RedisWire {
   private reader = new ReplyReader()
   private readonly watching: NodeJS.Timeout
 
-  /** @param client that speaks RESP2 and that nobody else sends commands with; it need not be connected yet */
-  constructor(client: Redis, timeoutMs: number) {
+  /**
+   * @param refused in whose words somebody is told what went wrong
+   * @param client that speaks RESP2 and that nobody else sends commands with; it need not be connected yet
+   */
+  constructor(client: Redis, timeoutMs: number, refused: (error: Error) => Error = (error) => error) {
     this.client = client
+    this.refused = refused
     this.timeoutMs = timeoutMs
     client.on('ready', () => this.takeOver())
     client.on('close', () => this.lose(new Error('Connection is closed.')))
@@ -48,7 +53,7 @@ export class RedisWire {
   /** What stands under each name; null where that is nothing, or no string. @throws Error as Redis words it */
   mget(names: readonly string[]): Promise<Found> {
     return new Promise((resolve, reject) => {
-      if (this.stream === null) throw new Error('Connection is closed.')
+      if (this.stream === null) throw this.refused(new Error('Connection is closed.'))
       if (this.unsent === '') setImmediate(() => this.send())
       this.unsent += `*${names.length + 1}\r\n$4\r\nMGET\r\n`
       for (const name of names) {
@@ -89,7 +94,7 @@ export class RedisWire {
       for (const reply of this.reader.read(chunk)) {
         const one = this.asked[this.answered++]
         if (one === undefined) throw new Error('An answer to nothing.')
-        if (reply instanceof Error) one.reject(reply)
+        if (reply instanceof Error) one.reject(this.refused(reply))
         else one.resolve(reply)
       }
     } catch (error) {
@@ -120,7 +125,7 @@ export class RedisWire {
     this.unsent = ''
     const open = this.asked.splice(0).slice(this.answered)
     this.answered = 0
-    for (const { reject } of open) reject(error)
+    for (const { reject } of open) reject(this.refused(error))
   }
 }
 

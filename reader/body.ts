@@ -44,7 +44,9 @@ export function readVectorsBody(body: unknown): AskedVectors {
     throw new InputError(`full_names: ${shown(fullNames)} is neither true nor false.`)
   }
   return {
-    ...{ service: service ?? null, fullNames, rows: readRows(body) },
+    service: service ?? null,
+    fullNames,
+    rows: readRows(body),
     features: features === undefined ? [] : readFeatures(features),
   }
 }
@@ -65,7 +67,7 @@ function readRows({ entities, request = {} }: Readonly<Record<string, unknown>>)
   if (count > maxRows) {
     throw new InputError(`There are ${count} rows, the limit is ${maxRows}. Ask in several requests.`)
   }
-  return { count, ...columns }
+  return { count, entities: columns.entities, request: columns.request }
 }
 
 type Columns = ReadonlyMap<string, readonly unknown[]>

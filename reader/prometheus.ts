@@ -30,7 +30,8 @@ export interface Counter extends Family {
 export function counter(name: string, help: string, labelNames: readonly string[] = []): Counter {
   const cells = new Map<string, { readonly labels: Record<string, string>; value: number }>()
   const cellOf = (values: readonly string[]) => {
-    const key = values.length === 1 ? (values[0] ?? '') : values.join('\n')
+    const [first = '', second] = values
+    const key = values.length > 2 ? values.join('\n') : second === undefined ? first : `${first}\n${second}`
     let cell = cells.get(key)
     if (cell === undefined) {
       const labels = Object.fromEntries(labelNames.map((label, at) => [label, values[at] ?? '']))

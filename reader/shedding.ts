@@ -104,10 +104,7 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
     const bodyBytes = announcedBytes(request, bounds.bodyBytes)
     const hasBody = bodyBytes > 0
     const bytes = hasBody ? bodyBytes : (request.raw.url?.length ?? 0)
-    const isFull =
-      waiting.size >= bounds.queue ||
-      (hasBody && arrivingBodies >= bounds.queue) ||
-      held[hasBody ? 'bodies' : 'addresses'] + bytes > bounds.heldBytes
+    const isFull = lacksRoom(hasBody, bytes) && (reclaim(), lacksRoom(hasBody, bytes))
     // A loop that turns so slowly let a request wait for half of its time before anybody saw it.
     if (isFull || lagMs > bounds.deadlineMs / 2) {
       done(refusalOf(isFull ? 'queue' : 'lag'))
@@ -119,14 +116,21 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
     request.pass = pass
     open.add(pass)
     held[hasBody ? 'bodies' : 'addresses'] += bytes
-    if (hasBody) {
-      arrivingBodies++
-      // Answered without its handler: it broke off, its body cannot be read, or there is no such route.
-      request.raw.once('close', () => {
-        if (pass.stage === 'arriving' && reply.sent) release(pass)
-      })
-    }
+    if (hasBody) arrivingBodies++
     done()
+  }
+
+  const lacksRoom = (hasBody: boolean, bytes: number): boolean =>
+    waiting.size >= bounds.queue ||
+    (hasBody && arrivingBodies >= bounds.queue) ||
+    held[hasBody ? 'bodies' : 'addresses'] + bytes > bounds.heldBytes
+
+  /**
+   * Gives up those that were answered without their handler: one broke off, its body could not be read, or there is no
+   * such route. A listener on every request would cost more than to look for them now and then, and where room is short.
+   */
+  function reclaim(): void {
+    for (const pass of open) if (pass.stage === 'arriving' && pass.reply.sent) release(pass)
   }
 
   /** Gives up what a request holds but its place. */
@@ -197,6 +201,7 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
   }
 
   function sweep(): void {
+    reclaim()
     const now = performance.now()
     for (const pass of open) {
       if (pass.expiresAt > now) return

@@ -30,7 +30,7 @@ export async function keptTrainingSetFloor(
        FROM read_parquet('${kept}', file_row_number = true) AS labels
        ASOF LEFT JOIN read_parquet([${paths}]) AS features
        ON labels.id = features.id AND labels.seen_at >= features.created_timestamp
-       ORDER BY file_row_number
+       ORDER BY labels.file_row_number
      ) TO '${into}' (FORMAT parquet, COMPRESSION zstd)`,
   )
   await hashNumbers(connection, into, names)

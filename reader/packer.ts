@@ -7,17 +7,27 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true })
 export const packed = (value: unknown): Buffer => packr.pack(value)
 
 /** Room for most answers at once; larger ones double it. */
-const firstSize = 16_384
+const firstSize = 65_536
+/** What is kept for the next answer. */
+const mostKept = 1 << 20
+
+/** Memory for the answer that is being written: a buffer of guessed size for each would keep V8 collecting garbage. */
+let kept: Buffer | null = Buffer.allocUnsafeSlow(firstSize)
 
 export class Packer {
   /** What is written lies in front of `at`; `room` may put another buffer in this one's place. */
-  bytes: Buffer = Buffer.allocUnsafe(firstSize)
+  bytes: Buffer
   at = 0
+
+  constructor() {
+    this.bytes = kept ?? Buffer.allocUnsafeSlow(firstSize)
+    kept = null
+  }
 
   /** Makes sure that so many more bytes can be written. */
   room(more: number): void {
     if (this.at + more <= this.bytes.length) return
-    const larger = Buffer.allocUnsafe(Math.max(2 * this.bytes.length, this.at + more))
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.bytes.length, this.at + more))
     this.bytes.copy(larger, 0, 0, this.at)
     this.bytes = larger
   }
@@ -67,7 +77,11 @@ export class Packer {
     else this.at = this.bytes.writeBigInt64BE(value, this.bytes.writeUInt8(0xd3, this.at))
   }
 
+  /** What was written, in memory of its own. The packer must not be used any more. */
   done(): Buffer {
-    return this.bytes.subarray(0, this.at)
+    const { bytes, at } = this
+    const written = Buffer.from(bytes.subarray(0, at))
+    if (bytes.length <= mostKept) kept = bytes
+    return written
   }
 }

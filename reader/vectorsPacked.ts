@@ -61,7 +61,7 @@ function frameOf(columns: number, lookups: number): Frame {
   const bytesOf = (write: (packer: Packer) => void) => {
     const packer = new Packer()
     write(packer)
-    return Buffer.from(packer.done())
+    return packer.done()
   }
   const beforeStatuses = bytesOf((packer) => {
     packer.value('statuses')

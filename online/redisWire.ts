@@ -9,7 +9,7 @@
  */
 import type { Redis } from 'ioredis'
 
-export type Found = (Buffer | null)[]
+type Found = (Buffer | null)[]
 
 interface Asked {
   readonly resolve: (found: Found) => void
@@ -32,8 +32,8 @@ export class RedisWire {
   private readonly watching: NodeJS.Timeout
 
   /**
-   * @param refused in whose words somebody is told what went wrong
    * @param client that speaks RESP2 and that nobody else sends commands with; it need not be connected yet
+   * @param refused in whose words somebody is told what went wrong
    */
   constructor(client: Redis, timeoutMs: number, refused: (error: Error) => Error = (error) => error) {
     this.client = client

@@ -47,12 +47,12 @@ export interface AnswersOptions {
 const mostPlans = 1000
 
 export function createAnswers({ store, nowMs, services, sampler, metrics }: AnswersOptions): Answers {
-  const plans = new Map<string, ReadPlan>()
-  const fullPlans = new Map<string, ReadPlan>()
+  // Apart by what is asked and how it is called: a service's name comes from a request, and may say what a list does.
+  const [ofServices, ofLists] = [planCache(), planCache()]
   const reading: Reading = { store, nowMs, seen: new Set() }
   const planOf = (asked: PlanKey): ReadPlan | Promise<ReadPlan> => {
-    const kept = asked.fullNames ? fullPlans : plans
-    // A list begins with a bracket, as no name does.
+    const { full, short } = asked.service === null ? ofLists : ofServices
+    const kept = asked.fullNames ? full : short
     const id = asked.service ?? JSON.stringify(asked.features)
     return kept.get(id) ?? keepPlan(kept, id, asked)
   }
@@ -107,6 +107,8 @@ export function createAnswers({ store, nowMs, services, sampler, metrics }: Answ
     },
   }
 }
+
+const planCache = () => ({ full: new Map<string, ReadPlan>(), short: new Map<string, ReadPlan>() })
 
 type PlanKey = Pick<AskedVectors, 'service' | 'features' | 'fullNames'>
 

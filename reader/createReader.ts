@@ -127,14 +127,15 @@ export function createReader(options: ReaderOptions): FastifyInstance {
   const { services = servicesOf([]) } = options
   const answers = createAnswers({ store, nowMs, services, sampler, metrics: edge.metrics })
   const shared = () => edge.metrics.coalesced.add(1)
-  // An address begins with a slash, as no body does.
-  const once = { json: coalesced(shared), msgpack: coalesced(shared) }
+  const once = () => ({ json: coalesced(shared), msgpack: coalesced(shared) })
+  // Apart: a body may say what an address does.
+  const [onceByAddress, onceByBody] = [once(), once()]
   const leaving = isCached(store) ? together() : null
   readBodies(app)
   app.get<{ Params: { id: string } }>('/feature-groups/:id/online', async (request, reply) => {
     const address = request.raw.url ?? ''
     const form = formOf(request)
-    const answer = await once[form](address, () => answers.group(request.params.id, address, form))
+    const answer = await onceByAddress[form](address, () => answers.group(request.params.id, address, form))
     if (leaving !== null) await leaving()
     return reply.type(contentTypes[form]).send(answer)
   })
@@ -143,7 +144,7 @@ export function createReader(options: ReaderOptions): FastifyInstance {
     const form = formOf(request)
     const work = () => answers.vectors(body, form)
     const text = body?.text ?? null
-    const answer = await (text === null ? work() : once[form](text, work))
+    const answer = await (text === null ? work() : onceByBody[form](text, work))
     if (leaving !== null) await leaving()
     return reply.type(contentTypes[form]).send(answer)
   })

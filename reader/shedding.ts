@@ -104,7 +104,7 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
     const bodyBytes = announcedBytes(request, bounds.bodyBytes)
     const hasBody = bodyBytes > 0
     const bytes = hasBody ? bodyBytes : (request.raw.url?.length ?? 0)
-    const isFull = lacksRoom(hasBody, bytes) && (reclaim(), lacksRoom(hasBody, bytes))
+    const isFull = waiting.size >= bounds.queue || lacksRoom(hasBody, bytes)
     // A loop that turns so slowly let a request wait for half of its time before anybody saw it.
     if (isFull || lagMs > bounds.deadlineMs / 2) {
       done(refusalOf(isFull ? 'queue' : 'lag'))
@@ -120,14 +120,19 @@ export function createGate(given: Partial<Bounds> = {}): Gate {
     done()
   }
 
-  const lacksRoom = (hasBody: boolean, bytes: number): boolean =>
-    waiting.size >= bounds.queue ||
-    (hasBody && arrivingBodies >= bounds.queue) ||
-    held[hasBody ? 'bodies' : 'addresses'] + bytes > bounds.heldBytes
+  /** Whether there is none either when those are given up that take it for nothing. */
+  function lacksRoom(hasBody: boolean, bytes: number): boolean {
+    const isTaken = () =>
+      (hasBody && arrivingBodies >= bounds.queue) ||
+      held[hasBody ? 'bodies' : 'addresses'] + bytes > bounds.heldBytes
+    if (!isTaken()) return false
+    reclaim()
+    return isTaken()
+  }
 
   /**
    * Gives up those that were answered without their handler: one broke off, its body could not be read, or there is no
-   * such route. A listener on every request would cost more than to look for them now and then, and where room is short.
+   * such route. A listener on every request would cost more than to look for them now and then, and where they take room.
    */
   function reclaim(): void {
     for (const pass of open) if (pass.stage === 'arriving' && pass.reply.sent) release(pass)

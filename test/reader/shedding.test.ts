@@ -6,7 +6,8 @@ import type { FastifyInstance } from 'fastify'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openRedis, type OnlineStore } from '../../online/index.ts'
 import { createEdge, type EdgeOptions } from '../../reader/index.ts'
-import { signalled, through } from '../support/onlineWorld.ts'
+import { gated } from '../support/gatedStore.ts'
+import { through } from '../support/onlineWorld.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { atEnd, airports, fillGroups, openFilled, serve, type Answered } from '../support/servedGroups.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
@@ -17,27 +18,6 @@ let lmdb: OnlineStore
 beforeAll(async () => {
   lmdb = await openFilled(join(folder, 'lmdb'))
 })
-
-/** A store that answers once its door is opened, and counts who is inside. */
-function gated(store: OnlineStore) {
-  let door = signalled()
-  const asked = { now: 0, most: 0, ever: 0 }
-  const held: OnlineStore = {
-    ...through(store, (...write) => store.write(...write)),
-    async fetch(asks) {
-      asked.ever++
-      asked.most = Math.max(asked.most, ++asked.now)
-      await door.given
-      asked.now--
-      return store.fetch(asks)
-    },
-  }
-  const open = () => {
-    door.give()
-    door = signalled()
-  }
-  return { held, asked, open, stayOpen: () => door.give() }
-}
 
 async function serveGated(options: EdgeOptions) {
   const gate = gated(lmdb)

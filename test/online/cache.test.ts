@@ -598,7 +598,8 @@ describe('kept exact by Redis', () => {
     const marked = [0n, 0n]
     let writing = slots.length
     const loads = async (slot: Slot, at: number) => {
-      for (let n = 1; n <= 80; n++) {
+      // And on, on whatever machine, until there was something to be wrong about.
+      for (let n = 1; n <= 80 || store.counters().hits <= 50; n++) {
         await write(slot, n, keys)
         written[at] = BigInt(n)
         if (n % 3 === at) {
@@ -627,9 +628,8 @@ describe('kept exact by Redis', () => {
     await Promise.all([...slots.map(loads), reads(0), reads(1)])
     await tracking.settled()
     const values = (await read(keys)).map((answer) => new Set(answer?.slice(1)))
-    expect(values).toEqual([new Set([80n]), new Set([80n])])
-    // So that it is a test. How many there are is a matter of the machine.
-    expect(store.counters().hits).toBeGreaterThan(0)
+    expect(values).toEqual(written.map((last) => new Set([last])))
+    expect(store.counters().hits).toBeGreaterThan(50)
   })
 
   test('when its connection is killed everything is forgotten, and it listens again by itself', async () => {

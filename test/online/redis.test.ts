@@ -6,17 +6,12 @@ import { readGroup } from '../../online/readGroup.ts'
 import { slotsOf, valuesName, type Slot } from '../../online/slotId.ts'
 import type { OnlineStore } from '../../online/store.ts'
 import { valueSchema } from '../../online/value.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import type { TestRedis } from '../support/redis.ts'
+import { redisServers } from '../support/redisServers.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
 import { slotCard } from './slotsConformance.ts'
 
-const servers: TestRedis[] = []
-async function newServer(options: Parameters<typeof startRedis>[0] = {}): Promise<TestRedis> {
-  const server = await startRedis(options)
-  servers.push(server)
-  return server
-}
-afterAll(() => Promise.all(servers.map((server) => server.end())))
+const newServer = redisServers()
 
 onlineStoreConformance('redis', async () => {
   const { url } = await newServer()

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { InputError, UnavailableError } from '../../model/index.ts'
 import { openRedis } from '../../online/redis.ts'
 import type { OnlineStore } from '../../online/store.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import type { TestRedis } from '../support/redis.ts'
+import { redisServers } from '../support/redisServers.ts'
 import { cardOf, markOf, onlineStoreConformance, order, readValues, rowOf } from './conformance.ts'
 
 interface Replicated {
@@ -15,16 +16,13 @@ interface Replicated {
   readonly replicas: readonly TestRedis[]
 }
 
-const servers: TestRedis[] = []
-afterAll(() => Promise.all(servers.map((server) => server.end())))
+const newServer = redisServers()
 
 async function startReplicated(): Promise<Replicated> {
-  const primary = await startRedis({ settings: ['--repl-diskless-sync-delay', '0'] })
-  servers.push(primary)
+  const primary = await newServer({ settings: ['--repl-diskless-sync-delay', '0'] })
   const replicas: TestRedis[] = []
   for (let at = 0; at < 2; at++) {
-    const replica = await startRedis({ settings: ['--replicaof', `127.0.0.1 ${primary.port}`] })
-    servers.push(replica)
+    const replica = await newServer({ settings: ['--replicaof', `127.0.0.1 ${primary.port}`] })
     replicas.push(replica)
     await untilLinked(replica)
   }
@@ -128,11 +126,9 @@ describe('a replica that stands still', () => {
   const rows = (value: number) => entities.map((key) => rowOf(key, value))
 
   test('anywhere in a load, and says that it follows, claims no newer mark than its values have', async () => {
-    const primary = await startRedis({ settings: ['--repl-diskless-sync-delay', '0'] })
-    servers.push(primary)
+    const primary = await newServer({ settings: ['--repl-diskless-sync-delay', '0'] })
     const dam = await startDam(primary.port)
-    const replica = await startRedis({ settings: ['--replicaof', `127.0.0.1 ${dam.port}`] })
-    servers.push(replica)
+    const replica = await newServer({ settings: ['--replicaof', `127.0.0.1 ${dam.port}`] })
     await untilLinked(replica)
     const open = () =>
       openRedis({ url: `${primary.url}/0?replicas=127.0.0.1:${replica.port}`, store: 'test' })

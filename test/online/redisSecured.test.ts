@@ -1,25 +1,20 @@
 /** Redis behind TLS, and users of its ACL: what works, and how what does not is said, never with the password. */
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { UnavailableError } from '../../model/index.ts'
 import { openRedis } from '../../online/redis.ts'
 import type { OnlineStore } from '../../online/store.ts'
 import { makeCertificate, type Certificate } from '../support/certificate.ts'
-import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
+import { freePort, type TestRedis } from '../support/redis.ts'
 import { untilWhole } from '../support/redisCluster.ts'
+import { redisServers } from '../support/redisServers.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 import { cardOf, markOf, order, readValues, rowOf } from './conformance.ts'
 import { doAll } from './securedProcess.ts'
 
 const folder = temporaryFolder('secured')
-const servers: TestRedis[] = []
-async function newServer(options: Parameters<typeof startRedis>[0] = {}): Promise<TestRedis> {
-  const server = await startRedis(options)
-  servers.push(server)
-  return server
-}
-afterAll(() => Promise.all(servers.map((server) => server.end())))
+const newServer = redisServers()
 
 const certificateOf = (names: string): Certificate => {
   const name = names.replaceAll(/\W/g, '')

@@ -30,6 +30,11 @@ export interface DuckDbOptions {
 export interface DuckDb {
   /** A connection of a job's own, in UTC. Temporary tables live as long as it does: close it with `closeSync()`. */
   connect(): Promise<DuckDBConnection>
+  /**
+   * Runs what may take all of the memory limit, one after the other: two of that kind at once make each other spill, and
+   * take longer than one after the other.
+   */
+  alone<Result>(run: () => Promise<Result>): Promise<Result>
   close(): Promise<void>
 }
 
@@ -46,7 +51,13 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
     autoload_known_extensions: 'false',
     preserve_insertion_order: String(keepsOrder),
   })
+  let last: Promise<unknown> = Promise.resolve()
   return {
+    alone(run) {
+      const mine = last.then(run)
+      last = mine.catch(() => undefined)
+      return mine
+    },
     async connect() {
       const connection = await instance.connect()
       await query(connection, "SET TimeZone = 'UTC'")

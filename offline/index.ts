@@ -20,7 +20,13 @@ export {
 export { blockDigests, blockRows, columnsOf, contentHash } from './contentHash.ts'
 export { keepLabels, type KeptLabels } from './labels.ts'
 export { onDemandRows } from './onDemandRows.ts'
-export { buildPart, type PartGroup, type PartLabels, type RowFunction } from './trainingPart.ts'
+export {
+  buildPart,
+  type PartGroup,
+  type PartLabels,
+  type PartRequest,
+  type RowFunction,
+} from './trainingPart.ts'
 export { bindSource, bindSources, pinnedColumns, type PinnedColumns, type SourceRelation } from './source.ts'
 export { isAddress, listFilesOf, listSourceFiles, resolvePath, type SourceFile } from './sourceFiles.ts'
 export { checkOnDemandPurity } from './onDemandPurity.ts'

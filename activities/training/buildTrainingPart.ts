@@ -7,9 +7,11 @@ import {
   blockRows,
   buildPart,
   onDemandRows,
+  withConnection,
   writeArrow,
   type PartGroup,
   type PartLabels,
+  type PartRequest,
   type RowFunction,
 } from '../../offline/index.ts'
 import { onDemandHash } from '../../registry/index.ts'
@@ -117,36 +119,36 @@ async function makeParquet(
   const file = `${place}/${partFileName(part, attempt)}`
   const unmatched = plan.request.unmatched === true ? `${place}/${unmatchedFileName(part, attempt)}` : null
   const tables = await pinnedTables(deps, plan)
-  const connection = await deps.duckdb.connect()
   const abort = signal === undefined ? {} : { signal }
+  const from = part * plan.partRows
+  const request: PartRequest = {
+    labelsPath: deps.fileIO.localPath(plan.labels.path),
+    labelColumns: plan.labels.columns,
+    timeColumn: plan.labels.timeColumn,
+    from,
+    to: Math.min(from + plan.partRows, plan.labels.rows),
+    knowledgeCutoff: plan.request.knowledgeCutoff ?? true,
+    groups: plan.selections.map((selection) => partGroup(deps, plan, selection, tables)),
+    rowFunctions: rowFunctions(deps, plan),
+    path: deps.fileIO.localPath(file),
+    unmatchedPath: unmatched === null ? null : deps.fileIO.localPath(unmatched),
+    ...abort,
+  }
   try {
-    const from = part * plan.partRows
-    const path = deps.fileIO.localPath(file)
-    const { rows, matched } = await buildPart(connection, {
-      labelsPath: deps.fileIO.localPath(plan.labels.path),
-      labelColumns: plan.labels.columns,
-      timeColumn: plan.labels.timeColumn,
-      from,
-      to: Math.min(from + plan.partRows, plan.labels.rows),
-      knowledgeCutoff: plan.request.knowledgeCutoff ?? true,
-      groups: plan.selections.map((selection) => partGroup(deps, plan, selection, tables)),
-      rowFunctions: rowFunctions(deps, plan),
-      path,
-      unmatchedPath: unmatched === null ? null : deps.fileIO.localPath(unmatched),
-      ...abort,
-    })
+    // The next part is joined while this one is hashed.
+    const { rows, matched } = await deps.duckdb.alone(() =>
+      withConnection(deps.duckdb, (connection) => buildPart(connection, request)),
+    )
     // Features are read again: what is promised of the set is true of its files. Label columns are those of the kept labels,
     // row by row, and have their digests; `asof train verify` reads both.
     const first = from / blockRows
     const known = plan.labels.digests.slice(first, first + Math.max(1, Math.ceil(rows / blockRows)))
-    const content = await whatIsIn(deps.duckdb, path, rows, known)
+    const content = await whatIsIn(deps.duckdb, request.path, rows, known)
     return { file, arrowHash: null, unmatched, rows, matched, ...content }
   } catch (error) {
     // An attempt that is cancelled may be the last to write here.
     await deleteFiles(deps, { file, unmatched })
     throw error
-  } finally {
-    connection.closeSync()
   }
 }
 

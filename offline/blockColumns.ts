@@ -236,6 +236,9 @@ class PiecesColumn extends BlockColumn {
   }
 }
 
+/** So many are joined: a call for each takes longer, and all of a block may be hundreds of megabytes. */
+const textsAtOnce = 1_024
+
 class TextColumn extends BlockColumn {
   private readonly texts: string[]
 
@@ -256,7 +259,10 @@ class TextColumn extends BlockColumn {
   protected override update(hash: Hash): void {
     const present = this.texts.filter((_, row) => this.nulls[row] === 0)
     const lengths = Uint32Array.from(present, (text) => Buffer.byteLength(text))
-    hash.update(bytesOf(lengths)).update(present.join(''), 'utf8')
+    hash.update(bytesOf(lengths))
+    for (let at = 0; at < present.length; at += textsAtOnce) {
+      hash.update(present.slice(at, at + textsAtOnce).join(''), 'utf8')
+    }
   }
 
   override clear(): void {

@@ -204,7 +204,7 @@ test('the registry locked by another process for a while: the run waits', async 
       '-e',
       `const Database = require('libsql'); const db = new Database(process.argv[1]); let held = false
        const turn = () => { try { db.exec(held ? 'commit' : 'begin immediate'); held = !held } catch { return setTimeout(turn, 5) }
-         if (held) process.stdout.write('held '); setTimeout(turn, held ? 250 : 60) }
+         if (held) process.stdout.write('held '); setTimeout(turn, held ? 120 : 30) }
        turn()`,
       databasePath(restored.config),
     ],
@@ -216,7 +216,8 @@ test('the registry locked by another process for a while: the run waits', async 
     await once(lock.stdout, 'data')
     const { outcome, errors } = await driveBackfill(() => createActivities(store), rewrite)
     expect([outcome, errors]).toEqual(['published', []])
-    expect(held.split('held').length).toBeGreaterThan(3)
+    // The one that was there when the run began, and one more at least.
+    expect(held.split('held').length).toBeGreaterThan(2)
     lock.kill('SIGKILL')
     expect(await endState(store, rewrite.group)).toEqual(undisturbed)
   } finally {

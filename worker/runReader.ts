@@ -7,7 +7,7 @@ import { createAccess, createEdge, createReader, createSampler } from '../reader
 import { openRegistry, type RegisteredService, type RegistryTables } from '../registry/index.ts'
 import type { Config } from './config.ts'
 import { loadDefinitions } from './definitions.ts'
-import { aliveBytes, keepGarbageRoom } from './garbageRoom.ts'
+import { keepGarbageRoom } from './garbageRoom.ts'
 import { openReaderStore } from './openReaderStore.ts'
 import { openSampleStore } from './openOnline.ts'
 import { databasePath } from './paths.ts'
@@ -21,7 +21,7 @@ import { followClock, openStoreClock } from './storeClock.ts'
  * @throws InputError for what is wrong with its configuration
  */
 export async function runReader(config: Config): Promise<void> {
-  keepGarbageRoom(aliveBytes.reader + (config.readerCache?.maxBytes ?? 0))
+  keepGarbageRoom()
   const { host, port, bounds, maxConnections, graceMs } = config.reader
   const { tokens, tls } = readAccess(config.reader)
   const [serving] = config.onlineStores

@@ -6,7 +6,7 @@ import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporal
 import { createActivities, type ActivityDeps } from '../activities/index.ts'
 import type { Activities, MaterializedGroup, MaterializeInput } from '../workflows/contract.ts'
 import type { Config } from './config.ts'
-import { aliveBytes, keepGarbageRoom } from './garbageRoom.ts'
+import { keepGarbageRoom } from './garbageRoom.ts'
 import { openStore } from './openStore.ts'
 import { openWorkflows } from './openWorkflows.ts'
 import { materializeWorkflowId } from '../workflows/names.ts'
@@ -22,7 +22,7 @@ export interface WorkerParts {
 
 /** Runs until the process is told to stop; says `ready` to its parent once it takes work. */
 export async function runWorker(config: Config, parts: WorkerParts = {}): Promise<void> {
-  keepGarbageRoom(aliveBytes.worker)
+  keepGarbageRoom()
   Runtime.install({ shutdownSignals: ['SIGINT', 'SIGTERM'] })
   const store = await openStore(config)
   const stopFollowing = followClock(store.clock, (sentence) => void Runtime.instance().logger.info(sentence))

@@ -47,7 +47,8 @@ export interface LabelsToKeep {
  * Writes the labels in their order to one Parquet file.
  *
  * @param connection of a DuckDB that keeps the order of rows
- * @throws InputError for null times (how many, which first), missing columns, keys of another type, times without a zone
+ * @throws InputError for null and infinite times (how many, which first), missing columns, keys of another type, times
+ * without a zone
  */
 export async function keepLabels(
   connection: DuckDBConnection,
@@ -62,15 +63,28 @@ export async function keepLabels(
     connection,
     `COPY (${select}) TO ${quoteLiteral(path)} (${writtenAs(relation.columns.map(({ type }) => type))})`,
   )
-  return describeLabels(connection, path, source.timestamp)
+  const kept = await describeLabels(connection, path, source.timestamp)
+  if (kept.range === null && kept.rows > 0) await refuseInfiniteTimes(connection, path, source.timestamp)
+  return kept
+}
+
+/** No range of time holds them, so the other labels would be looked up in no files at all. @throws InputError */
+async function refuseInfiniteTimes(connection: DuckDBConnection, path: string, time: string): Promise<void> {
+  const column = quoteIdentifier(time)
+  const [found] = await query(
+    connection,
+    `SELECT count(*) AS count, arg_min(CAST(${column} AS VARCHAR), ${labelRow}) AS value, min(${labelRow}) AS first
+     FROM read_parquet(${quoteLiteral(path)}, file_row_number = true) WHERE isinf(${column})`,
+  )
+  const count = Number(found?.['count'])
+  throw new InputError(
+    `labels: ${count} ${count === 1 ? 'label has' : 'labels have'} an infinite time: column ${time} is ${String(found?.['value'])}, first in row ${String(found?.['first'])} (counted from 0). Remove them, or give them the time at which they are to be looked up.`,
+    { column: time, count },
+  )
 }
 
 /** What is in a file that `keepLabels` wrote. */
-export async function describeLabels(
-  connection: DuckDBConnection,
-  path: string,
-  time: string,
-): Promise<KeptLabels> {
+async function describeLabels(connection: DuckDBConnection, path: string, time: string): Promise<KeptLabels> {
   const table = `read_parquet(${quoteLiteral(path)})`
   const described = await query(connection, `DESCRIBE SELECT * FROM ${table}`)
   const at = quoteIdentifier(time)

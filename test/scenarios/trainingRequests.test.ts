@@ -253,6 +253,13 @@ describe('labels by SQL', () => {
     expect(await refusal(labels(select('1').replace('"at"', 'NULL::TIMESTAMPTZ AS "at"')))).toMatch(
       /9 labels have no time: column at is null, first in row 0/,
     )
+    // The others of its part would find nothing either.
+    for (const endless of ['infinity', '-infinity']) {
+      const time = `CASE WHEN country = 'at' THEN '${endless}'::TIMESTAMPTZ ELSE "at" END AS "at"`
+      expect(await refusal(labels(`${select('1').replace('"at"', time)} ORDER BY country, shop`))).toMatch(
+        new RegExp(`label.* (has|have) an infinite time: column at is ${endless}, first in row \\d`),
+      )
+    }
   })
 })
 

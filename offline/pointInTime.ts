@@ -234,8 +234,7 @@ class GroupJoin {
     const width = (last - first) / (steps * stretchesOfStep) + 1n
     await this.make(
       'stretches',
-      `SELECT *, unnest(generate_series(epoch_us(known) // ${width},
-         least(until - 1, ${last}) // ${width})) AS stretch
+      `SELECT *, unnest(generate_series(epoch_us(known) // ${width}, least(until - 1, ${last}) // ${width})) AS stretch
        FROM (${this.spans('steps', [])})`,
     )
     const most = await this.mostOf('stretches', ['stretch'])
@@ -360,13 +359,14 @@ class GroupJoin {
 
   /** Of the rows of a label's entity the last one that was known. */
   private async newestKnown(labels: string, rows: string): Promise<string> {
-    const isFew = (await this.mostOf(rows, this.keys)) <= fewRowsOfEntity
-    const places = isFew ? `(${this.spans(rows, this.keys)})` : this.table(rows)
     const keys = this.keys.map((key) => `labels.${key} = places.${key}`).join(' AND ')
-    // The guards say again what must hold of what ASOF has found.
+    const isFew = (await this.mostOf(rows, this.keys)) <= fewRowsOfEntity
+    const places = isFew
+      ? `JOIN (${this.spans(rows, this.keys)}) AS places ON ${keys} AND epoch_us(label_time) < until`
+      : `ASOF JOIN ${this.table(rows)} AS places ON ${keys} AND label_time >= known`
+    // What ASOF was told is said again of what it found.
     return `SELECT labels.label_row, labels.label_time, ${this.keys.map((key) => `labels.${key}`).join(', ')}, event_ts, created_ts, run_id
-      FROM ${labels} AS labels ${isFew ? '' : 'ASOF'} JOIN ${places} AS places ON ${keys} AND labels.label_time >= places.known
-      WHERE label_time >= known ${isFew ? 'AND epoch_us(label_time) < until' : ''} ${this.fresh}`
+      FROM ${labels} AS labels ${places} WHERE label_time >= known ${this.fresh}`
   }
 
   /** Of a label's row everything is known but its values: they are read here. */

@@ -119,7 +119,6 @@ async function makeParquet(
   const file = `${place}/${partFileName(part, attempt)}`
   const unmatched = plan.request.unmatched === true ? `${place}/${unmatchedFileName(part, attempt)}` : null
   const tables = await pinnedTables(deps, plan)
-  const abort = signal === undefined ? {} : { signal }
   const from = part * plan.partRows
   const request: PartRequest = {
     labelsPath: deps.fileIO.localPath(plan.labels.path),
@@ -132,7 +131,7 @@ async function makeParquet(
     rowFunctions: rowFunctions(deps, plan),
     path: deps.fileIO.localPath(file),
     unmatchedPath: unmatched === null ? null : deps.fileIO.localPath(unmatched),
-    ...abort,
+    ...(signal === undefined ? {} : { signal }),
   }
   try {
     // The next part is joined while this one is hashed.

@@ -9,7 +9,7 @@ import {
 } from '@duckdb/node-api'
 import { quoteIdentifier } from '../iceberg/index.ts'
 import { IntegrityError, shapeOf, type BoundGroup, type FeatureType } from '../model/index.ts'
-import { chunksAhead, numbersAt } from '../offline/index.ts'
+import { chunksAhead, RawNumbers } from '../offline/index.ts'
 import type { FeatureColumn, KeyValue, NumberColumn, OnlineColumns, ScalarValue } from '../online/index.ts'
 
 /**
@@ -155,7 +155,7 @@ function numberColumn<Items extends Float64Array | BigInt64Array>(
   let start = 0
   for (const chunk of chunks) {
     const { rowCount } = chunk
-    const vector = numbersAt(chunk, at)
+    const vector = new RawNumbers(chunk, at)
     if (items instanceof Float64Array) items.set(vector.doubles, start)
     else items.set(vector.integers, start)
     vector.eachNull(0, rowCount, (row) => {

@@ -1,67 +1,28 @@
 /** The columns of one block of a content hash (`contentHash.ts`): how each comes into JavaScript, is kept and digested. */
 import { createHash, type Hash } from 'node:crypto'
-import type { DuckDBConnection, DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api'
+import type { DuckDBDataChunk } from '@duckdb/node-api'
 import type { Column } from './columnType.ts'
-import { query } from './duckdb.ts'
-import { inlineBytes, numbersAt, stringsAt, type Numbers } from './rawVector.ts'
+import { RawNumbers, RawTexts, type Numbers } from './rawVector.ts'
 
 /** How the values of a column come into JavaScript. */
 export interface ReadColumn {
   readonly column: Column
-  readonly kind: 'double' | 'integer' | 'pieces' | 'text'
+  readonly kind: 'double' | 'integer' | 'text'
   /** SQL of what is read. */
-  readonly selected: readonly string[]
+  readonly selected: string
 }
 
-/** Text of so many pieces at most is read in pieces that lie in DuckDB's vectors themselves; longer text value by value. */
-const mostPieces = 4
-
-/** @param numbered SQL of the rows, with columns `c0`, `c1`, … */
-export async function readColumns(
-  connection: DuckDBConnection,
-  numbered: string,
-  columns: readonly Column[],
-): Promise<ReadColumn[]> {
-  const looks = columns.flatMap(({ type }, at) =>
-    type === 'VARCHAR'
-      ? [`max(strlen(c${at})) AS bytes${at}`, `bool_and(strlen(c${at}) = length(c${at})) AS ascii${at}`]
-      : [],
-  )
-  const [look = {}] =
-    looks.length === 0 ? [] : await query(connection, `SELECT ${looks.join(', ')} FROM ${numbered}`)
-  return columns.map((column, at) => {
-    const text = { longest: Number(look[`bytes${at}`] ?? 0), isAscii: look[`ascii${at}`] === true }
-    return readColumn(column, `c${at}`, text)
-  })
-}
-
-interface TextLook {
-  /** In bytes. */
-  readonly longest: number
-  readonly isAscii: boolean
-}
-
-function readColumn(column: Column, name: string, { longest, isAscii }: TextLook): ReadColumn {
+/** @param name what SQL calls the column */
+export function readColumn(column: Column, name: string): ReadColumn {
   const { type } = column
   if (type === 'DOUBLE' || type === 'FLOAT') {
-    return { column, kind: 'double', selected: [`CAST(${name} AS DOUBLE)`] }
+    return { column, kind: 'double', selected: `CAST(${name} AS DOUBLE)` }
   }
-  if (type === 'TIMESTAMP WITH TIME ZONE') return { column, kind: 'integer', selected: [`epoch_us(${name})`] }
+  if (type === 'TIMESTAMP WITH TIME ZONE') return { column, kind: 'integer', selected: `epoch_us(${name})` }
   if (/^(BIGINT|INTEGER|SMALLINT|TINYINT|UINTEGER|USMALLINT|UTINYINT|BOOLEAN)$/.test(type)) {
-    return { column, kind: 'integer', selected: [`CAST(${name} AS BIGINT)`] }
+    return { column, kind: 'integer', selected: `CAST(${name} AS BIGINT)` }
   }
-  const pieces = Math.max(1, Math.ceil(longest / inlineBytes))
-  if (type !== 'VARCHAR' || pieces > mostPieces) {
-    return { column, kind: 'text', selected: [`CAST(${name} AS VARCHAR)`] }
-  }
-  const selected = Array.from({ length: pieces }, (_, piece) => {
-    const first = piece * inlineBytes + 1
-    // Letters are cut in a quarter of the time that bytes take.
-    return isAscii
-      ? `substr(${name}, ${first}, ${inlineBytes})`
-      : `array_slice(encode(${name}), ${first}, ${first + inlineBytes - 1})`
-  })
-  return { column, kind: 'pieces', selected }
+  return { column, kind: 'text', selected: `CAST(${name} AS VARCHAR)` }
 }
 
 /** The values of a block's rows, as far as they have come. */
@@ -70,12 +31,12 @@ export abstract class BlockColumn {
   protected readonly nulls: Uint8Array
   /** How many of the values are null. */
   nullCount = 0
-  /** The number of the chunk's column that it reads, or of the first of them. */
-  protected readonly first: number
+  /** The number of the chunk's column that it reads. */
+  protected readonly number: number
 
-  constructor(column: Column, first: number, size: number) {
+  constructor(column: Column, number: number, size: number) {
     this.column = column
-    this.first = first
+    this.number = number
     this.nulls = new Uint8Array(size)
   }
 
@@ -104,15 +65,14 @@ export abstract class BlockColumn {
   }
 }
 
-/** @param first the number of the chunk's column that it reads, or of the first of them */
-export function blockColumn(
-  { column, kind, selected }: ReadColumn,
-  first: number,
-  size: number,
-): BlockColumn {
-  if (kind === 'text') return new TextColumn(column, first, size)
-  if (kind === 'pieces') return new PiecesColumn(column, first, selected.length, size)
-  return new NumberColumn(column, first, kind === 'double' ? new Float64Array(size) : new BigInt64Array(size))
+/** @param number of the chunk's column that it reads */
+export function blockColumn({ column, kind }: ReadColumn, number: number, size: number): BlockColumn {
+  if (kind === 'text') return new TextColumn(column, number, size)
+  return new NumberColumn(
+    column,
+    number,
+    kind === 'double' ? new Float64Array(size) : new BigInt64Array(size),
+  )
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
@@ -121,13 +81,13 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
 class NumberColumn extends BlockColumn {
   private readonly values: Numbers
 
-  constructor(column: Column, first: number, values: Numbers) {
-    super(column, first, values.length)
+  constructor(column: Column, number: number, values: Numbers) {
+    super(column, number, values.length)
     this.values = values
   }
 
   override take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
-    const vector = numbersAt(chunk, this.first)
+    const vector = new RawNumbers(chunk, this.number)
     const { values } = this
     if (values instanceof Float64Array) values.set(vector.doubles.subarray(at, at + length), place)
     else values.set(vector.integers.subarray(at, at + length), place)
@@ -165,108 +125,38 @@ function mayHaveNaN(values: Float64Array): boolean {
   return Number.isNaN(a + b + c + d)
 }
 
-/** Text of which each value comes in a few pieces of at most twelve bytes. */
-class PiecesColumn extends BlockColumn {
-  private readonly pieces: number
-  private readonly lengths: Uint32Array
-  /** Three words of each piece. */
-  private readonly words: Uint32Array
+/** The UTF-8 of neighbouring rows. */
+interface Texts {
+  readonly place: number
+  readonly utf8: Uint8Array
+}
 
-  constructor(column: Column, first: number, pieces: number, size: number) {
-    super(column, first, size)
-    this.pieces = pieces
+class TextColumn extends BlockColumn {
+  private readonly lengths: Uint32Array
+  private texts: Texts[] = []
+
+  constructor(column: Column, number: number, size: number) {
+    super(column, number, size)
     this.lengths = new Uint32Array(size)
-    this.words = new Uint32Array(size * pieces * 3)
   }
 
   override take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
-    const { pieces, lengths, words } = this
-    for (let piece = 0; piece < pieces; piece++) {
-      const vector = stringsAt(chunk, this.first + piece)
-      const raw = vector.words
-      for (let row = 0; row < length; row++) {
-        const from = 4 * (at + row)
-        const to = 3 * ((place + row) * pieces + piece)
-        lengths[place + row] = (lengths[place + row] as number) + (raw[from] as number)
-        words[to] = raw[from + 1] as number
-        words[to + 1] = raw[from + 2] as number
-        words[to + 2] = raw[from + 3] as number
-      }
-      // What stands in place of a null is anything.
-      vector.eachNull(at, length, (row) => {
-        const taken = place + row - at
-        // Once, whatever the number of its pieces.
-        if (piece === 0) this.noteNull(taken)
-        lengths[taken] = 0
-      })
-    }
+    const vector = new RawTexts(chunk, this.number)
+    for (let row = 0; row < length; row++) this.lengths[place + row] = vector.lengthAt(at + row)
+    vector.eachNull(at, length, (row) => {
+      this.noteNull(place + row - at)
+    })
+    this.texts.push({ place, utf8: vector.utf8(at, length) })
   }
 
   protected override update(hash: Hash): void {
     const present = this.nullCount > 0 ? this.lengths.filter((_, row) => this.nulls[row] === 0) : this.lengths
-    hash.update(bytesOf(present)).update(this.text())
-  }
-
-  /** The values one after the other. Wherever one begins at a whole word, whole words are copied. */
-  private text(): Uint8Array {
-    const { lengths, words, pieces } = this
-    const padded = bytesOf(words)
-    let size = 0
-    for (const length of lengths) size += length
-    const copied = new Uint32Array(Math.ceil(size / 4))
-    const text = bytesOf(copied)
-    let end = 0
-    for (let row = 0; row < lengths.length; row++) {
-      const length = lengths[row] as number
-      const first = row * pieces * 3
-      if (end % 4 === 0) {
-        const [to, count] = [end / 4, Math.ceil(length / 4)]
-        for (let word = 0; word < count; word++) copied[to + word] = words[first + word] as number
-      } else {
-        for (let at = 0; at < length; at++) text[end + at] = padded[4 * first + at] as number
-      }
-      end += length
-    }
-    return text.subarray(0, size)
+    hash.update(bytesOf(present))
+    for (const { utf8 } of this.texts.sort((a, b) => a.place - b.place)) hash.update(utf8)
   }
 
   override clear(): void {
     super.clear()
-    this.lengths.fill(0)
-  }
-}
-
-/** So many are joined: a call for each takes longer, and all of a block may be hundreds of megabytes. */
-const textsAtOnce = 1_024
-
-class TextColumn extends BlockColumn {
-  private readonly texts: string[]
-
-  constructor(column: Column, first: number, size: number) {
-    super(column, first, size)
-    this.texts = new Array<string>(size).fill('')
-  }
-
-  override take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
-    const vector = chunk.getColumnVector(this.first) as DuckDBVector<string>
-    for (let row = 0; row < length; row++) {
-      const value = vector.getItem(at + row)
-      if (value === null) this.noteNull(place + row)
-      else this.texts[place + row] = value
-    }
-  }
-
-  protected override update(hash: Hash): void {
-    const present = this.texts.filter((_, row) => this.nulls[row] === 0)
-    const lengths = Uint32Array.from(present, (text) => Buffer.byteLength(text))
-    hash.update(bytesOf(lengths))
-    for (let at = 0; at < present.length; at += textsAtOnce) {
-      hash.update(present.slice(at, at + textsAtOnce).join(''), 'utf8')
-    }
-  }
-
-  override clear(): void {
-    super.clear()
-    this.texts.fill('')
+    this.texts = []
   }
 }

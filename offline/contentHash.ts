@@ -21,18 +21,18 @@ import { createHash } from 'node:crypto'
 import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api'
 import { quoteLiteral } from '../iceberg/duckdb/quote.ts'
 import { IntegrityError } from '../model/errors.ts'
-import { blockColumn, readColumns, type BlockColumn, type ReadColumn } from './blockColumns.ts'
+import { blockColumn, readColumn, type BlockColumn, type ReadColumn } from './blockColumns.ts'
 import type { Column } from './columnType.ts'
 import { chunksAhead, withConnection, type DuckDb } from './duckdb.ts'
-import { numbersAt } from './rawVector.ts'
+import { RawNumbers } from './rawVector.ts'
 
 export const blockRows = 65_536
 /** In hex digits. */
 const digestLength = 64
 /** DuckDB makes a stream's chunks on one thread, so two are read side by side. */
 const streamsAtOnce = 2
-/** Of each column the rows of a few blocks are in JavaScript at once. */
-const columnsOfStream = 8
+/** Of each column the rows of a few blocks are in JavaScript at once. Fewer, wider streams have fewer chunks to ask for. */
+const columnsOfStream = 16
 
 export interface BlockDigests {
   /** For each block those of all columns, one behind the other. */
@@ -59,11 +59,9 @@ export async function blockDigests(
   // Called by their number, since any of them may itself be called as the place is.
   const numbered = `(SELECT file_row_number, * FROM read_parquet(${quoteLiteral(path)}, file_row_number = true)) AS numbered(place, ${columns.map((_, at) => `c${at}`).join(', ')})`
   const count = Math.max(1, Math.ceil(rows / blockRows))
-  const all = await withConnection(duckdb, (connection) => readColumns(connection, numbered, columns))
-  const read = all.slice(columnsOf(known))
-  const width = Math.max(1, Math.min(columnsOfStream, Math.ceil(read.length / streamsAtOnce)))
-  const shares = Array.from({ length: Math.ceil(read.length / width) }, (_, at) =>
-    read.slice(at * width, (at + 1) * width),
+  const read = columns.map((column, at) => readColumn(column, `c${at}`)).slice(columnsOf(known))
+  const shares = Array.from({ length: Math.ceil(read.length / columnsOfStream) }, (_, at) =>
+    read.slice(at * columnsOfStream, (at + 1) * columnsOfStream),
   )
   const found = await eachOf(shares, streamsAtOnce, (share) =>
     withConnection(duckdb, (connection) => digestsOf(connection, numbered, { columns: share, rows, count })),
@@ -119,7 +117,7 @@ async function digestsOf(
   numbered: string,
   { columns, rows, count }: SomeColumns,
 ): Promise<{ digests: string[][]; nulls: number[] }> {
-  const selected = columns.flatMap((column) => column.selected)
+  const selected = columns.map(({ selected }) => selected)
   const result = await connection.stream(
     `SELECT ${['CAST(place AS DOUBLE)', ...selected].join(', ')} FROM ${numbered}`,
   )
@@ -166,7 +164,7 @@ interface Run {
 
 /** Neighbouring rows of a chunk, cut at the ends of blocks. */
 function* runsOf(chunk: DuckDBDataChunk): Generator<Run> {
-  const places = numbersAt(chunk, 0).doubles
+  const places = new RawNumbers(chunk, 0).doubles
   for (let at = 0; at < places.length;) {
     const place = places[at] as number
     const most = Math.min(places.length - at, blockRows - (place % blockRows))
@@ -185,12 +183,8 @@ class Block {
 
   constructor(columns: readonly ReadColumn[], size: number) {
     this.size = size
-    let first = 1
-    this.columns = columns.map((column) => {
-      const made = blockColumn(column, first, size)
-      first += column.selected.length
-      return made
-    })
+    // The first column of a chunk is its rows' places.
+    this.columns = columns.map((column, at) => blockColumn(column, at + 1, size))
   }
 
   get isFull(): boolean {

@@ -7,7 +7,7 @@ export { compiledText } from './compiledText.ts'
 export { duckdbTypeOf } from './columnType.ts'
 export { computeRange, type ComputeRequest } from './compute.ts'
 export { computeRows, type RowsRequest } from './computeRows.ts'
-export { numbersAt } from './rawVector.ts'
+export { RawNumbers } from './rawVector.ts'
 export {
   chunksAhead,
   openDuckDb,

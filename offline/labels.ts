@@ -14,7 +14,7 @@ import { classOf, fitsInt32, type Column } from './columnType.ts'
 import { query } from './duckdb.ts'
 import { bindSource, selectEvents, storedTable, type SourceRelation } from './source.ts'
 import type { SourceFile } from './sourceFiles.ts'
-import { writtenAs } from './trainingFiles.ts'
+import { labelsWrittenAs } from './trainingFiles.ts'
 
 /** A label's number is its place in the kept file, from 0. DuckDB gives it, under this name. */
 export const labelRow = 'file_row_number'
@@ -59,10 +59,7 @@ export async function keepLabels(
   await refuseNullTimes(connection, relation)
   await checkTimestamps(connection, relation)
   const select = labelsSelect(relation, keys)
-  await query(
-    connection,
-    `COPY (${select}) TO ${quoteLiteral(path)} (${writtenAs(relation.columns.map(({ type }) => type))})`,
-  )
+  await query(connection, `COPY (${select}) TO ${quoteLiteral(path)} (${labelsWrittenAs})`)
   const kept = await describeLabels(connection, path, source.timestamp)
   if (kept.range === null && kept.rows > 0) await refuseInfiniteTimes(connection, path, source.timestamp)
   return kept

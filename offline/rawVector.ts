@@ -7,48 +7,119 @@ import type { DuckDBDataChunk } from '@duckdb/node-api'
 
 export type Numbers = Float64Array | BigInt64Array
 
-/** How DuckDB stores a string or blob: its length in four bytes, then up to twelve bytes of it; of longer ones a pointer. */
-const stringBytes = 16
-export const inlineBytes = 12
-
-export class RawVector {
-  private readonly data: Uint8Array
+class RawVector {
+  protected readonly data: Uint8Array
   /** A bit for each row, 0 where it is null; null where no row is. */
   private readonly validity: Uint8Array | null
 
-  constructor({ chunk, rowCount }: DuckDBDataChunk, column: number, bytesOfRow: 8 | typeof stringBytes) {
+  constructor({ chunk, rowCount }: DuckDBDataChunk, column: number, bytesOfRow: number) {
     const vector = bindings.data_chunk_get_vector(chunk, column)
     this.data = bindings.vector_get_data(vector, rowCount * bytesOfRow)
     // Null where there is no mask, though its type does not say so.
     this.validity = bindings.vector_get_validity(vector, Math.ceil(rowCount / 64) * 8)
   }
 
-  /** Of a DOUBLE; what stands in place of a null is anything. */
+  /** Calls back for each row that is null, of those from one on. */
+  eachNull(from: number, length: number, found: (row: number) => void): void {
+    if (this.validity === null) return
+    for (let row = from; row < from + length; row++) if (this.isNull(row)) found(row)
+  }
+
+  protected isNull(row: number): boolean {
+    return this.validity !== null && (((this.validity[row >> 3] as number) >> (row & 7)) & 1) === 0
+  }
+}
+
+/** A DOUBLE or BIGINT; what stands in place of a null is anything. */
+export class RawNumbers extends RawVector {
+  constructor(chunk: DuckDBDataChunk, column: number) {
+    super(chunk, column, 8)
+  }
+
   get doubles(): Float64Array {
     return new Float64Array(this.data.buffer, this.data.byteOffset, this.data.byteLength / 8)
   }
 
-  /** Of a BIGINT; what stands in place of a null is anything. */
   get integers(): BigInt64Array {
     return new BigInt64Array(this.data.buffer, this.data.byteOffset, this.data.byteLength / 8)
   }
-
-  /** Of a VARCHAR or BLOB of at most twelve bytes: four words a row, the length and three with the bytes. */
-  get words(): Uint32Array {
-    return new Uint32Array(this.data.buffer, this.data.byteOffset, this.data.byteLength / 4)
-  }
-
-  /** Calls back for each row that is null, of those from one on. */
-  eachNull(from: number, length: number, found: (row: number) => void): void {
-    if (this.validity === null) return
-    for (let row = from; row < from + length; row++) {
-      if ((((this.validity[row >> 3] as number) >> (row & 7)) & 1) === 0) found(row)
-    }
-  }
 }
 
-export const numbersAt = (chunk: DuckDBDataChunk, column: number): RawVector =>
-  new RawVector(chunk, column, 8)
+/**
+ * How DuckDB stores a text: its length in four bytes, then up to twelve bytes of it; of a longer one its first four, and a
+ * pointer to all of it in eight.
+ */
+const textBytes = 16
+const inlineBytes = 12
+const [inlineAt, pointerAt] = [4, 8]
 
-export const stringsAt = (chunk: DuckDBDataChunk, column: number): RawVector =>
-  new RawVector(chunk, column, stringBytes)
+/** A VARCHAR. */
+export class RawTexts extends RawVector {
+  /** Four of each row. */
+  private readonly words: Uint32Array
+
+  constructor(chunk: DuckDBDataChunk, column: number) {
+    super(chunk, column, textBytes)
+    this.words = new Uint32Array(this.data.buffer, this.data.byteOffset, this.data.byteLength / 4)
+  }
+
+  /** In bytes; 0 for null. */
+  lengthAt(row: number): number {
+    return this.isNull(row) ? 0 : (this.words[4 * row] as number)
+  }
+
+  /**
+   * The UTF-8 of these rows, one after the other. Longer texts lie side by side in a few places of DuckDB's memory, of which
+   * each is read at once.
+   */
+  utf8(from: number, length: number): Uint8Array {
+    const to = from + length
+    let size = 0
+    for (let row = from; row < to; row++) size += this.lengthAt(row)
+    const all = new Uint8Array(size)
+    let end = 0
+    for (let row = from; row < to; row++) {
+      const bytes = this.lengthAt(row)
+      if (bytes <= inlineBytes) {
+        const first = textBytes * row + inlineAt
+        for (let at = 0; at < bytes; at++) all[end + at] = this.data[first + at] as number
+        end += bytes
+        continue
+      }
+      const next = this.endOfNeighbours(row, to)
+      const read = this.read(row, next.bytes)
+      if (next.bytes === size) return read
+      all.set(read, end)
+      end += next.bytes
+      row = next.row - 1
+    }
+    return all
+  }
+
+  /** The first row behind longer texts that lie side by side from this one on, and how many bytes they are. */
+  private endOfNeighbours(from: number, to: number): { row: number; bytes: number } {
+    const first = this.pointerAt(from)
+    let bytes = this.lengthAt(from)
+    let row = from + 1
+    for (; row < to; row++) {
+      const next = this.lengthAt(row)
+      if (next <= inlineBytes || this.pointerAt(row) !== first + bytes) break
+      bytes += next
+    }
+    return { row, bytes }
+  }
+
+  /** An address has fewer than 53 bits. */
+  private pointerAt(row: number): number {
+    return (this.words[4 * row + 2] as number) + (this.words[4 * row + 3] as number) * 2 ** 32
+  }
+
+  private read(row: number, bytes: number): Uint8Array {
+    const { buffer, byteOffset } = this.data
+    return bindings.get_data_from_pointer(
+      buffer as ArrayBuffer,
+      byteOffset + textBytes * row + pointerAt,
+      bytes,
+    )
+  }
+}

@@ -11,7 +11,7 @@ import { duckdbTypeOf, duckdbTypes, type Column } from './columnType.ts'
 import { query } from './duckdb.ts'
 import { labelRow } from './labels.ts'
 import { joinGroup, type JoinedGroup } from './pointInTime.ts'
-import { writtenAs } from './trainingFiles.ts'
+import { partWrittenAs } from './trainingFiles.ts'
 
 export interface PartGroup extends Omit<JoinedGroup, 'relation' | 'features' | 'knowledgeCutoff'> {
   /** What it is called in lists of what was not found. */
@@ -135,7 +135,7 @@ export async function buildPart(connection: DuckDBConnection, part: PartRequest)
   ]
   await run(
     `COPY (SELECT ${columns.join(', ')} FROM ${joined} ${made.joins} ORDER BY labels.${labelRow})
-     TO ${quoteLiteral(part.path)} (${writtenAs(typesOf(part))})`,
+     TO ${quoteLiteral(part.path)} (${partWrittenAs(typesOf(part))})`,
   )
   if (part.unmatchedPath !== null) await writeUnmatched(connection, part, labels)
   const [counted] = await run(`SELECT count(*) AS rows FROM ${labels}`)

@@ -1,8 +1,8 @@
-/** The columns of one block of a content hash (`contentHash.ts`): how each comes into JavaScript, is kept and digested. */
+/** The columns of one block of a content hash (`contentHash.ts`): how each comes into JavaScript and is digested. */
 import { createHash, type Hash } from 'node:crypto'
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 import type { Column } from './columnType.ts'
-import { RawNumbers, RawTexts, type Numbers } from './rawVector.ts'
+import { RawNumbers, RawTexts } from './rawVector.ts'
 
 /** How the values of a column come into JavaScript. */
 export interface ReadColumn {
@@ -25,83 +25,92 @@ export function readColumn(column: Column, name: string): ReadColumn {
   return { column, kind: 'text', selected: `CAST(${name} AS VARCHAR)` }
 }
 
-/** The values of a block's rows, as far as they have come. */
+/** A block's column, digested as its rows come. */
 export abstract class BlockColumn {
-  private readonly column: Column
-  protected readonly nulls: Uint8Array
+  /** A bit a row, the lowest first, 1 where it is null. */
+  private readonly nulls: Uint8Array
   /** How many of the values are null. */
   nullCount = 0
+  private readonly hash: Hash
   /** The number of the chunk's column that it reads. */
-  protected readonly number: number
+  private readonly number: number
+  private next = 0
+  /** Bytes of rows that came before their turn, by their place. */
+  private readonly waiting = new Map<number, { readonly bytes: Uint8Array; readonly length: number }>()
 
-  constructor(column: Column, number: number, size: number) {
-    this.column = column
+  constructor({ name, type }: Column, number: number, size: number) {
     this.number = number
-    this.nulls = new Uint8Array(size)
+    this.nulls = new Uint8Array(Math.ceil(size / 8))
+    this.hash = createHash('sha256').update(`${name}\0${type}\0`)
   }
 
   /** Takes rows of a chunk, from one on, for the block's rows from a place on. */
-  abstract take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void
-
-  protected abstract update(hash: Hash): void
-
-  /** Of all rows. */
-  digest(): string {
-    const { name, type } = this.column
-    const hash = createHash('sha256').update(`${name}\0${type}\0`).update(this.nulls)
-    this.update(hash)
-    return hash.digest('hex')
+  take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
+    this.waiting.set(place, {
+      bytes: this.bytesOf(chunk, { column: this.number, at, length, place }),
+      length,
+    })
+    for (let one = this.waiting.get(this.next); one !== undefined; one = this.waiting.get(this.next)) {
+      this.waiting.delete(this.next)
+      this.hash.update(one.bytes)
+      this.next += one.length
+    }
   }
 
+  /** Of all rows, once they have come. */
+  digest(): string {
+    this.update?.(this.hash)
+    return this.hash.update(this.nulls).digest('hex')
+  }
+
+  /** The values' bytes; notes which are null. */
+  protected abstract bytesOf(chunk: DuckDBDataChunk, taken: Taken): Uint8Array
+
+  /** What comes between values and nulls. */
+  protected update?(hash: Hash): void
+
   protected noteNull(row: number): void {
-    this.nulls[row] = 1
+    this.nulls[row >> 3] = (this.nulls[row >> 3] as number) | (1 << (row & 7))
     this.nullCount++
   }
 
-  /** Makes it as it was before it took anything. */
-  clear(): void {
-    if (this.nullCount > 0) this.nulls.fill(0)
-    this.nullCount = 0
+  protected isNull(row: number): boolean {
+    return (((this.nulls[row >> 3] as number) >> (row & 7)) & 1) === 1
   }
+}
+
+/** Rows of a chunk. */
+interface Taken {
+  readonly column: number
+  readonly at: number
+  readonly length: number
+  /** In the block. */
+  readonly place: number
 }
 
 /** @param number of the chunk's column that it reads */
 export function blockColumn({ column, kind }: ReadColumn, number: number, size: number): BlockColumn {
   if (kind === 'text') return new TextColumn(column, number, size)
-  return new NumberColumn(
-    column,
-    number,
-    kind === 'double' ? new Float64Array(size) : new BigInt64Array(size),
-  )
+  return kind === 'double' ? new DoubleColumn(column, number, size) : new IntegerColumn(column, number, size)
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
-  new Uint8Array(buffer, byteOffset, byteLength)
-
-class NumberColumn extends BlockColumn {
-  private readonly values: Numbers
-
-  constructor(column: Column, number: number, values: Numbers) {
-    super(column, number, values.length)
-    this.values = values
-  }
-
-  override take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
-    const vector = new RawNumbers(chunk, this.number)
-    const { values } = this
-    if (values instanceof Float64Array) values.set(vector.doubles.subarray(at, at + length), place)
-    else values.set(vector.integers.subarray(at, at + length), place)
-    const bytes = bytesOf(values)
+class IntegerColumn extends BlockColumn {
+  protected override bytesOf(chunk: DuckDBDataChunk, { column, at, length, place }: Taken): Uint8Array {
+    const vector = new RawNumbers(chunk, column)
+    const bytes = vector.bytes(at, length)
     vector.eachNull(at, length, (row) => {
-      const taken = place + row - at
-      bytes.fill(0, 8 * taken, 8 * taken + 8)
-      this.noteNull(taken)
+      bytes.fill(0, 8 * (row - at), 8 * (row - at) + 8)
+      this.noteNull(place + row - at)
     })
+    return bytes
   }
+}
 
-  protected override update(hash: Hash): void {
-    if (this.values instanceof Float64Array) canonicalNaN(this.values)
-    hash.update(bytesOf(this.values))
+class DoubleColumn extends IntegerColumn {
+  protected override bytesOf(chunk: DuckDBDataChunk, taken: Taken): Uint8Array {
+    const bytes = super.bytesOf(chunk, taken)
+    canonicalNaN(new Float64Array(bytes.buffer, bytes.byteOffset, taken.length))
+    return bytes
   }
 }
 
@@ -125,38 +134,26 @@ function mayHaveNaN(values: Float64Array): boolean {
   return Number.isNaN(a + b + c + d)
 }
 
-/** The UTF-8 of neighbouring rows. */
-interface Texts {
-  readonly place: number
-  readonly utf8: Uint8Array
-}
-
 class TextColumn extends BlockColumn {
   private readonly lengths: Uint32Array
-  private texts: Texts[] = []
 
   constructor(column: Column, number: number, size: number) {
     super(column, number, size)
     this.lengths = new Uint32Array(size)
   }
 
-  override take(chunk: DuckDBDataChunk, at: number, length: number, place: number): void {
-    const vector = new RawTexts(chunk, this.number)
+  protected override bytesOf(chunk: DuckDBDataChunk, { column, at, length, place }: Taken): Uint8Array {
+    const vector = new RawTexts(chunk, column)
     for (let row = 0; row < length; row++) this.lengths[place + row] = vector.lengthAt(at + row)
     vector.eachNull(at, length, (row) => {
       this.noteNull(place + row - at)
     })
-    this.texts.push({ place, utf8: vector.utf8(at, length) })
+    return vector.utf8(at, length)
   }
 
   protected override update(hash: Hash): void {
-    const present = this.nullCount > 0 ? this.lengths.filter((_, row) => this.nulls[row] === 0) : this.lengths
-    hash.update(bytesOf(present))
-    for (const { utf8 } of this.texts.sort((a, b) => a.place - b.place)) hash.update(utf8)
-  }
-
-  override clear(): void {
-    super.clear()
-    this.texts = []
+    const { lengths } = this
+    const present = this.nullCount > 0 ? lengths.filter((_, row) => !this.isNull(row)) : lengths
+    hash.update(new Uint8Array(present.buffer, present.byteOffset, present.byteLength))
   }
 }

@@ -8,11 +8,11 @@
  * | what | as |
  * |---|---|
  * | name and type | UTF-8, with a zero byte behind each; the type as DuckDB's DESCRIBE calls it |
- * | which values are null | one byte a row, 1 for null, else 0 |
  * | DOUBLE and FLOAT | 8 bytes a row, little-endian: the bits of the double (NaN is always 7ff8000000000000); zeros for null |
  * | BIGINT, INTEGER, SMALLINT, TINYINT, UINTEGER, USMALLINT, UTINYINT, BOOLEAN and TIMESTAMP WITH TIME ZONE (its microseconds) | 8 bytes a row, little-endian: the signed 64-bit integer; zeros for null |
- * | VARCHAR | of the values that are not null first all lengths in bytes (4 bytes each, little-endian), then all UTF-8 |
+ * | VARCHAR | of the values that are not null first all UTF-8, then all lengths in bytes (4 bytes each, little-endian) |
  * | anything else | as VARCHAR: DuckDB's text of it |
+ * | which values are null | a bit a row, 1 for null: eight rows a byte, from its lowest bit on; zeros behind the last |
  *
  * The hash of the whole is the SHA-256, in hex, of all those hex digests joined as text, block by block and in a block column
  * by column.
@@ -29,9 +29,9 @@ import { RawNumbers } from './rawVector.ts'
 export const blockRows = 65_536
 /** In hex digits. */
 const digestLength = 64
-/** DuckDB makes a stream's chunks on one thread, so two are read side by side. */
+/** DuckDB makes a stream's chunks on one thread, and they are asked for one by one: so each half of the rows has its own. */
 const streamsAtOnce = 2
-/** Of each column the rows of a few blocks are in JavaScript at once. Fewer, wider streams have fewer chunks to ask for. */
+/** Of each column the rows of a few blocks are in JavaScript at once. */
 const columnsOfStream = 16
 
 export interface BlockDigests {
@@ -60,80 +60,92 @@ export async function blockDigests(
   const numbered = `(SELECT file_row_number, * FROM read_parquet(${quoteLiteral(path)}, file_row_number = true)) AS numbered(place, ${columns.map((_, at) => `c${at}`).join(', ')})`
   const count = Math.max(1, Math.ceil(rows / blockRows))
   const read = columns.map((column, at) => readColumn(column, `c${at}`)).slice(columnsOf(known))
-  const shares = Array.from({ length: Math.ceil(read.length / columnsOfStream) }, (_, at) =>
-    read.slice(at * columnsOfStream, (at + 1) * columnsOfStream),
-  )
-  const found = await eachOf(shares, streamsAtOnce, (share) =>
-    withConnection(duckdb, (connection) => digestsOf(connection, numbered, { columns: share, rows, count })),
+  const shares = Array.from({ length: Math.ceil(read.length / columnsOfStream) }, (_, share) => ({
+    columns: read.slice(share * columnsOfStream, (share + 1) * columnsOfStream),
+    digests: new Array<string[]>(count),
+    nulls: new Array<number>(columnsOfStream).fill(0),
+  }))
+  const streams = shares.flatMap((share) => halvesOf(count).map((blocks) => ({ ...share, ...blocks, rows })))
+  await eachOf(streams, streamsAtOnce, (stream) =>
+    withConnection(duckdb, (connection) => digest(connection, numbered, stream)),
   )
   return {
     digests: Array.from({ length: count }, (_, block) =>
-      [known[block] ?? '', ...found.map(({ digests }) => digests[block]?.join(''))].join(''),
+      [known[block] ?? '', ...shares.map(({ digests }) => digests[block]?.join(''))].join(''),
     ),
-    nulls: found.flatMap(({ nulls }) => nulls),
+    nulls: shares.flatMap(({ columns: some, nulls }) => nulls.slice(0, some.length)),
   }
+}
+
+/** Numbers of blocks, from (inclusive) to (exclusive). */
+function halvesOf(count: number): { from: number; to: number }[] {
+  const half = Math.ceil(count / 2)
+  return [
+    { from: 0, to: half },
+    { from: half, to: count },
+  ].filter(({ from, to }) => from < to)
 }
 
 /** How many columns a block's digests are of. */
 export const columnsOf = ([first = '']: readonly string[]): number => first.length / digestLength
 
 /** Runs so many at once, and comes back once none is running any more. */
-async function eachOf<Item, Result>(
+async function eachOf<Item>(
   items: readonly Item[],
   atOnce: number,
-  run: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = []
+  run: (item: Item) => Promise<void>,
+): Promise<void> {
   let next = 0
   const work = async () => {
-    while (next < items.length) {
-      const at = next++
-      results[at] = await run(items[at] as Item)
-    }
+    while (next < items.length) await run(items[next++] as Item)
   }
   const ends = await Promise.allSettled(Array.from({ length: atOnce }, work))
   const failed = ends.find((end) => end.status === 'rejected')
   if (failed !== undefined) throw failed.reason
-  return results
 }
 
 /** The hash of the whole, from the digests of its blocks in order. */
 export const contentHash = (digests: readonly string[]): string =>
   createHash('sha256').update(digests.join('')).digest('hex')
 
-interface SomeColumns {
+/** Some columns of some blocks. */
+interface Stream {
   readonly columns: readonly ReadColumn[]
+  /** The first block. */
+  readonly from: number
+  /** The block behind the last. */
+  readonly to: number
+  /** How many rows the whole file has. */
   readonly rows: number
-  /** How many blocks there are. */
-  readonly count: number
+  /** By block, those of these columns: filled. */
+  readonly digests: string[][]
+  /** By column: added to. */
+  readonly nulls: number[]
 }
 
 /**
  * Chunks come in any order, but of a scan each holds neighbouring rows: a block takes its share of a chunk at once, and is
  * digested as soon as it is full, so that only a few are open at a time.
  */
-async function digestsOf(
+async function digest(
   connection: DuckDBConnection,
   numbered: string,
-  { columns, rows, count }: SomeColumns,
-): Promise<{ digests: string[][]; nulls: number[] }> {
-  const selected = columns.map(({ selected }) => selected)
+  { columns, from, to, rows, digests, nulls }: Stream,
+): Promise<void> {
+  const selected = ['CAST(place AS DOUBLE)', ...columns.map((column) => column.selected)]
   const result = await connection.stream(
-    `SELECT ${['CAST(place AS DOUBLE)', ...selected].join(', ')} FROM ${numbered}`,
+    `SELECT ${selected.join(', ')} FROM ${numbered} WHERE place >= ${from * blockRows} AND place < ${to * blockRows}`,
   )
-  const digests = new Array<string[]>(count)
-  const nulls = columns.map(() => 0)
   const open = new Map<number, Block>()
-  const spare: Block[] = []
   const blockAt = (number: number) => {
     const there = open.get(number)
     if (there !== undefined) return there
-    const size = Math.min(blockRows, rows - number * blockRows)
-    const made = (size === blockRows ? spare.pop() : undefined) ?? new Block(columns, size)
+    const made = new Block(columns, Math.min(blockRows, rows - number * blockRows))
     open.set(number, made)
     return made
   }
   if (rows === 0) digests[0] = new Block(columns, 0).digests()
+  const expected = Math.min(rows, to * blockRows) - from * blockRows
   let read = 0
   for await (const chunk of chunksAhead(result)) {
     for (const { place, at, length } of runsOf(chunk)) {
@@ -144,15 +156,12 @@ async function digestsOf(
       digests[number] = block.digests()
       block.columns.forEach(({ nullCount }, at) => (nulls[at] = (nulls[at] as number) + nullCount))
       open.delete(number)
-      if (block.size < blockRows) continue
-      block.clear()
-      spare.push(block)
     }
     read += chunk.rowCount
   }
   // DuckDB's streams swallow errors: a short one is noticed here.
-  if (read === rows && open.size === 0) return { digests, nulls }
-  throw new IntegrityError(`Only ${read} of ${rows} rows could be read for their hash. Try again.`)
+  if (read === expected && open.size === 0) return
+  throw new IntegrityError(`Only ${read} of ${expected} rows could be read for their hash. Try again.`)
 }
 
 interface Run {
@@ -175,10 +184,10 @@ function* runsOf(chunk: DuckDBDataChunk): Generator<Run> {
   }
 }
 
-/** The rows of one block, as far as they have come. */
+/** One block, as far as its rows have come. */
 class Block {
   readonly columns: readonly BlockColumn[]
-  readonly size: number
+  private readonly size: number
   private taken = 0
 
   constructor(columns: readonly ReadColumn[], size: number) {
@@ -200,11 +209,5 @@ class Block {
 
   digests(): string[] {
     return this.columns.map((column) => column.digest())
-  }
-
-  /** As it was before it took anything, for another block of its size. */
-  clear(): void {
-    this.taken = 0
-    for (const column of this.columns) column.clear()
   }
 }

@@ -10,10 +10,12 @@
  * | rows | are | and are found |
  * |---|---|---|
  * | in line | every later step is known later, too | by the step that the label's time gives, in one hash join; where an entity has no row there, by a join over its rows |
- * | late | corrections: a later step was known sooner | by a join over those that ever win |
+ * | late | corrections: a later step was known sooner | where an entity has no row there, by a join over those that ever win |
  *
- * A label takes the greater of its two finds. What has no late rows pays nothing for them. A table whose rows have
- * timestamps of their own has no steps to speak of: all its rows are treated as late ones, which is right for any rows.
+ * A row at the label's step is what it finds: whatever is greater is in line and known later, or late, and then a later step
+ * was known even sooner, up to one in line. Where there is none, a label takes the greater of two finds. What has no late rows
+ * pays nothing for them. A table whose rows have timestamps of their own has no steps to speak of: all its rows are treated as
+ * late ones, which is right for any rows.
  *
  * What is known last at a label's time DuckDB finds by ASOF, which sorts all labels. Where little is known, each of it is
  * turned into the span of time in which nothing newer is known, and labels find theirs by hashing: the one step by the
@@ -29,6 +31,8 @@ import { query } from './duckdb.ts'
 /** How many rows tell whether a table has steps, and how many of them share one where it has. */
 const rowsLookedAt = 100_000
 const rowsOfStep = 4
+/** The middle hundredth of so many labels, in the order of their keys, tells whether every label has a row at its step. */
+const labelsLookedAt = 10_000
 /** Up to so many steps, of which so many meet in one stretch, are looked up by stretches. */
 const mostSteps = 100_000
 const stepsOfStretch = 4
@@ -68,14 +72,23 @@ export interface JoinOptions {
 }
 
 /** Joins one group to the labels; labels that find nothing have no row in the result. @returns how many found one */
-export async function joinGroup(
+export const joinGroup = (
   connection: DuckDBConnection,
   group: JoinedGroup,
   options: JoinOptions,
-): Promise<number> {
+): Promise<number> => withGroupJoin(connection, group, options, (join) => join.run())
+
+/** Looks a group's rows up for the labels, and drops what that took in the end. */
+export async function withGroupJoin<Result>(
+  connection: DuckDBConnection,
+  group: JoinedGroup,
+  options: JoinOptions,
+  use: (join: GroupJoin) => Promise<Result>,
+): Promise<Result> {
   const join = new GroupJoin(connection, group, options)
   try {
-    return await join.run()
+    await join.look()
+    return await use(join)
   } finally {
     await join.dropTables()
   }
@@ -87,6 +100,14 @@ interface Found {
   readonly labels: number
 }
 
+/** Rows that are yet to be read, for each label its own. */
+export interface StraightRows {
+  /** Of `label_row`, `event_ts`, `f0`, `f1`, … */
+  readonly sql: string
+  /** How many labels have one, if it is as it is likely to be. */
+  readonly labels: number
+}
+
 /** What a row's step consists of, as tables call it and as the join does. */
 const placeColumns = {
   event_timestamp: 'event_ts',
@@ -94,7 +115,7 @@ const placeColumns = {
   run_id: 'run_id',
 } as const
 
-class GroupJoin {
+export class GroupJoin {
   private readonly made: string[] = []
   private readonly connection: DuckDBConnection
   private readonly group: JoinedGroup
@@ -110,13 +131,31 @@ class GroupJoin {
     this.into = quoteIdentifier(options.into)
   }
 
-  async run(): Promise<number> {
+  /** Gives each label its step. */
+  async look(): Promise<void> {
     await this.makeSteps()
     await this.lookAtSteps()
+  }
+
+  /**
+   * What `run` would make, where it is likely that every label that can see a step has exactly one row at it: whoever reads it
+   * at once saves a table, and has to see to it that it was so. Null where more has to be looked up, or is likely to.
+   */
+  async straight(): Promise<StraightRows | null> {
+    if (this.known !== null || (await this.someAreMissing())) return null
+    return { sql: this.readRows('look'), labels: await this.count('look') }
+  }
+
+  /** Makes the table. @returns how many labels found a row */
+  async run(): Promise<number> {
+    await this.query(`CREATE TEMP TABLE ${this.into} AS ${this.readRows('look')}`)
     const found = await this.countFound()
-    await this.lookBelow(found)
-    await this.lookAtLate()
-    return this.oneRowEach((await this.readOthers()) ? await this.countFound() : found)
+    const rest = await this.restOf(found)
+    if (rest === null) return this.oneRowEach(found)
+    await this.make('fetch', await this.lookFurther(rest))
+    for (const name of ['below', 'late']) await this.query(`DROP TABLE IF EXISTS ${this.table(name)}`)
+    await this.query(`INSERT INTO ${this.into} ${this.readRows('fetch')}`)
+    return this.oneRowEach(await this.countFound())
   }
 
   async dropTables(): Promise<void> {
@@ -198,6 +237,7 @@ class GroupJoin {
     return pairs === steps ? ['event_timestamp', 'created_timestamp'] : this.telling
   }
 
+  /** How rows that have no steps tell when they are known. */
   private known: { select: string; join: string; where: string } | null = null
   private readonly noSteps =
     'SELECT NULL::TIMESTAMPTZ AS event_ts, NULL::TIMESTAMPTZ AS created_ts, NULL::VARCHAR AS run_id, NULL::TIMESTAMPTZ AS known WHERE false'
@@ -210,12 +250,35 @@ class GroupJoin {
         ? `ASOF JOIN ${this.table('steps')} AS steps ON label_time >= known`
         : `JOIN ${this.table('stretches')} AS steps
            ON least(epoch_us(label_time) // ${stretches.width}, ${stretches.last}) = stretch AND epoch_us(label_time) < until`
+    const columns = this.telling.map((name) => placeColumns[name])
     await this.make(
       'look',
-      `SELECT labels.*, event_ts, created_ts, run_id FROM ${this.labels} AS labels ${steps}
+      `SELECT labels.*, ${columns.join(', ')} FROM ${this.labels} AS labels ${steps}
        WHERE label_time >= known ${this.fresh}`,
     )
-    await this.query(`CREATE TEMP TABLE ${this.into} AS ${this.readRows('look')}`)
+  }
+
+  /** Looks at labels of entities whose keys are neighbours: where a table's rows are sorted, little of it is read. */
+  private async someAreMissing(): Promise<boolean> {
+    const [bounds = {}] = await this.query(
+      `SELECT min(k0) AS least, max(k0) AS greatest, any_value(typeof(k0)) AS type FROM (
+         SELECT k0, row_number() OVER (ORDER BY k0) - 1 AS place, count(*) OVER () AS rows
+         FROM ${this.table('look')} USING SAMPLE ${labelsLookedAt} ROWS)
+       WHERE place BETWEEN rows // 2 AND rows // 2 + ${labelsLookedAt / 100}`,
+    )
+    if (bounds['type'] === null) return false
+    const [least, greatest] = [bounds['least'], bounds['greatest']].map(
+      (bound) => `CAST(${quoteLiteral(String(bound))} AS ${String(bounds['type'])})`,
+    )
+    const between = `BETWEEN ${least} AND ${greatest}`
+    const [key = ''] = this.group.keys
+    const rows = this.group.relation([...this.group.keys, ...this.telling])
+    const missing = await this.query(
+      `SELECT 1 FROM (SELECT * FROM ${this.table('look')} WHERE k0 ${between}) AS places
+       ANTI JOIN (SELECT * FROM ${rows} WHERE ${quoteIdentifier(key)} ${between}) AS published
+       ON ${this.onPlaces} LIMIT 1`,
+    )
+    return missing.length > 0
   }
 
   /**
@@ -255,80 +318,64 @@ class GroupJoin {
     return Number(found?.['most'] ?? 0)
   }
 
-  /** Where an entity has no row at that step: its newest one in line below it. */
-  private async lookBelow({ labels }: Found): Promise<void> {
-    const [looked] = await this.query(`SELECT count(*) AS labels FROM ${this.table('look')}`)
-    this.hasRest = Number(looked?.['labels']) > labels
-    if (!this.hasRest) {
-      await this.make('fetch', `SELECT * FROM ${this.table('look')} WHERE false`)
-      return
-    }
+  /** SQL of the labels whose entity has no row at their step; null where there are none. */
+  private async restOf({ labels }: Found): Promise<string | null> {
+    if (this.known !== null) return this.labels
+    if ((await this.count('look')) === labels) return null
     await this.make(
       'rest',
       `SELECT label_row, label_time, ${this.keys.join(', ')} FROM ${this.table('look')} ANTI JOIN ${this.into} USING (label_row)`,
     )
-    await this.make(
+    return this.table('rest')
+  }
+
+  /** SQL of the places that those labels find: the newest row in line of their entity, or a late one that is greater. */
+  private async lookFurther(rest: string): Promise<string> {
+    const finds: string[] = []
+    if (this.known === null) {
+      await this.makeBelow(rest)
+      finds.push(await this.newestKnown(rest, 'below'))
+    }
+    if (this.known !== null || !(await this.isEmpty('late_steps'))) {
+      await this.makeLate(rest)
+      finds.push(await this.newestKnown(rest, 'late'))
+    }
+    if (finds.length === 1) return finds.join()
+    return `SELECT * FROM (${finds.join(' UNION ALL ')}) QUALIFY row_number() OVER (
+      PARTITION BY label_row ORDER BY event_ts DESC, created_ts DESC, run_id DESC) = 1`
+  }
+
+  /** The rows in line of the labels' entities. */
+  private makeBelow(labels: string): Promise<void> {
+    return this.make(
       'below',
       `SELECT ${this.keys.join(', ')}, event_ts, created_ts, run_id, known
        FROM (${this.places}) AS places JOIN ${this.table('steps')} AS steps USING (event_ts, created_ts, run_id)
-       SEMI JOIN ${this.table('rest')} USING (${this.keys.join(', ')})`,
+       SEMI JOIN ${labels} AS labels USING (${this.keys.join(', ')})`,
     )
-    await this.make('fetch', await this.newestKnown(this.table('rest'), 'below'))
-    await this.drop('below')
   }
 
-  /** Whether there are labels whose entity has no row at their step. */
-  private hasRest = false
-
   /**
-   * Late rows: of an entity's, in the order in which they came to be known, those alone ever win that are greater than all
-   * that were known before.
+   * Late rows of the labels' entities: of an entity's, in the order in which they came to be known, those alone ever win that
+   * are greater than all that were known before.
    */
-  private async lookAtLate(): Promise<void> {
+  private makeLate(labels: string): Promise<void> {
     const keys = this.keys.join(', ')
-    if (this.known === null && (await this.isEmpty('late_steps'))) return
     const rows =
       this.known === null
         ? `SELECT places.*, known FROM (${this.places}) AS places JOIN ${this.table('late_steps')} USING (event_ts, created_ts, run_id)`
         : `SELECT places.*, ${this.known.select.replaceAll('_timestamp', '_ts')} AS known FROM (${this.places}) AS places
            ${this.known.join} WHERE created_ts IS NOT NULL ${this.known.where}`
-    await this.make(
+    return this.make(
       'late',
       `WITH ranked AS (
          SELECT *, row_number() OVER (PARTITION BY ${keys} ORDER BY event_ts, created_ts, run_id) AS rank
-         FROM (${rows}) AS late SEMI JOIN ${this.labels} AS labels USING (${keys})),
+         FROM (${rows}) AS late SEMI JOIN ${labels} AS labels USING (${keys})),
        led AS (
          SELECT *, max(rank) OVER (PARTITION BY ${keys} ORDER BY known, rank DESC
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS best FROM ranked)
        SELECT ${keys}, event_ts, created_ts, run_id, known FROM led WHERE best IS NULL OR rank > best`,
     )
-    await this.make('late_finds', await this.newestKnown(this.labels, 'late'))
-    await this.drop('late')
-    const order = (table: string) => `(${table}.event_ts, ${table}.created_ts, ${table}.run_id)`
-    // What a label has found in line so far: rows that are read already, and places that are not.
-    const line = this.hasRest
-      ? `(SELECT label_row, event_ts, created_ts, run_id FROM ${this.table('look')} SEMI JOIN ${this.into} USING (label_row)
-         UNION ALL SELECT label_row, event_ts, created_ts, run_id FROM ${this.table('fetch')})`
-      : this.table('look')
-    await this.make(
-      'others',
-      `SELECT late.* FROM ${this.table('late_finds')} AS late LEFT JOIN ${line} AS line USING (label_row)
-       WHERE line.label_row IS NULL OR ${order('late')} > ${order('line')}`,
-    )
-    await this.query(
-      `DELETE FROM ${this.into} WHERE label_row IN (SELECT label_row FROM ${this.table('others')})`,
-    )
-    await this.query(
-      `DELETE FROM ${this.table('fetch')} WHERE label_row IN (SELECT label_row FROM ${this.table('others')})`,
-    )
-    await this.query(`INSERT INTO ${this.table('fetch')} BY NAME SELECT * FROM ${this.table('others')}`)
-  }
-
-  /** @returns whether there were any */
-  private async readOthers(): Promise<boolean> {
-    if (await this.isEmpty('fetch')) return false
-    await this.query(`INSERT INTO ${this.into} ${this.readRows('fetch')}`)
-    return true
   }
 
   /** A bit for each label tells in a tenth of the time of `count(DISTINCT …)` how many were found. */
@@ -373,14 +420,17 @@ class GroupJoin {
   private readRows(places: string): string {
     const { keys, features } = this.group
     const columns = [...keys, ...this.telling, ...features]
-    const on = [
-      ...keys.map((name, at) => `published.${quoteIdentifier(name)} = places.k${at}`),
-      ...this.telling.map((name) => `published.${name} = places.${placeColumns[name]}`),
-    ]
     const values = features.map((name, at) => `published.${quoteIdentifier(name)} AS f${at}`)
     return `SELECT ${['places.label_row', 'places.event_ts', ...values].join(', ')}
       FROM ${this.group.relation(columns)} AS published JOIN ${this.table(places)} AS places
-      ON ${on.join(' AND ')}`
+      ON ${this.onPlaces}`
+  }
+
+  private get onPlaces(): string {
+    return [
+      ...this.group.keys.map((name, at) => `published.${quoteIdentifier(name)} = places.k${at}`),
+      ...this.telling.map((name) => `published.${name} = places.${placeColumns[name]}`),
+    ].join(' AND ')
   }
 
   private get places(): string {
@@ -405,8 +455,9 @@ class GroupJoin {
     await this.query(`CREATE TEMP TABLE ${table} AS ${select}`)
   }
 
-  private async drop(name: string): Promise<void> {
-    await this.query(`DROP TABLE ${this.table(name)}`)
+  private async count(name: string): Promise<number> {
+    const [counted] = await this.query(`SELECT count(*) AS rows FROM ${this.table(name)}`)
+    return Number(counted?.['rows'])
   }
 
   private async isEmpty(name: string): Promise<boolean> {

@@ -10,7 +10,7 @@ import { shapeOf, type FeatureDefault, type FeatureType, type ScalarType } from 
 import { duckdbTypeOf, duckdbTypes, type Column } from './columnType.ts'
 import { query } from './duckdb.ts'
 import { labelRow } from './labels.ts'
-import { joinGroup, type JoinedGroup } from './pointInTime.ts'
+import { withGroupJoin, type JoinedGroup } from './pointInTime.ts'
 import { partWrittenAs } from './trainingFiles.ts'
 
 export interface PartGroup extends Omit<JoinedGroup, 'relation' | 'features' | 'knowledgeCutoff'> {
@@ -89,22 +89,16 @@ export interface PartResult {
 }
 
 export async function buildPart(connection: DuckDBConnection, part: PartRequest): Promise<PartResult> {
-  const { signal } = part
+  const { signal, groups, knowledgeCutoff } = part
   const abort = signal === undefined ? {} : { signal }
   const run = (sql: string) => query(connection, sql, signal)
-  // Labels may call their columns anything, what the join calls its own too.
-  const keyName = (column: string) => `key ${column}`
-  const keyColumns = [...new Set(part.groups.flatMap(({ labelKeys }) => labelKeys))].map(
-    (column) => `${quoteIdentifier(column)} AS ${quoteIdentifier(keyName(column))}`,
-  )
-  const labels = `(SELECT * FROM read_parquet(${quoteLiteral(part.labelsPath)}, file_row_number = true) WHERE ${labelRow} >= ${part.from} AND ${labelRow} < ${part.to})`
-  await run(
-    `CREATE TEMP VIEW part_labels AS SELECT ${[`${labelRow} AS label_row`, `${quoteIdentifier(part.timeColumn)} AS label_time`, ...keyColumns].join(', ')} FROM ${labels}`,
-  )
+  const labels = labelsOf(part)
+  await makePartLabels(connection, part, labels)
   const [bounds] = await run(
-    'SELECT epoch_us(min(label_time)) AS first, epoch_us(max(label_time)) AS last FROM part_labels',
+    'SELECT count(*) AS rows, epoch_us(min(label_time)) AS first, epoch_us(max(label_time)) AS last FROM part_labels',
   )
   const { first, last } = bounds ?? {}
+  const rows = Number(bounds?.['rows'])
   const range = typeof first === 'bigint' && typeof last === 'bigint' ? { from: first, to: last } : null
   const partLabels: PartLabels = {
     range,
@@ -112,34 +106,106 @@ export async function buildPart(connection: DuckDBConnection, part: PartRequest)
       distinctKeys(connection, { column: keyName(column), type, atMost, ...abort }),
   }
   const matched: number[] = []
-  for (const [at, group] of part.groups.entries()) {
+  const tables = groups.map((_, at) => `found_${at}`)
+  let isWritten = false
+  for (const [at, group] of groups.entries()) {
     const relation = await group.relationFor(partLabels)
-    const { knowledgeCutoff } = part
-    const names = group.features.map(({ name }) => name)
-    const labelKeys = group.labelKeys.map(keyName)
-    const joined = { ...group, labelKeys, relation, knowledgeCutoff, features: names }
-    matched.push(
-      await joinGroup(connection, joined, { labels: 'part_labels', into: `found_${at}`, ...abort }),
-    )
+    const joined = {
+      ...group,
+      ...{ relation, knowledgeCutoff },
+      labelKeys: group.labelKeys.map(keyName),
+      features: group.features.map(({ name }) => name),
+    }
+    const options = { labels: 'part_labels', into: `found_${at}`, ...abort }
+    const count = await withGroupJoin(connection, joined, options, async (join) => {
+      const straight = at + 1 < groups.length || !canBeStraight(part) ? null : await join.straight()
+      if (straight === null) return join.run()
+      await writePart(connection, part, [...tables.slice(0, at), `(${straight.sql})`])
+      isWritten = await isAsLikely(connection, part, { rows, found: straight.labels })
+      return isWritten ? straight.labels : join.run()
+    })
+    matched.push(count)
   }
+  if (!isWritten) await writePart(connection, part, tables)
   await run('DROP VIEW part_labels')
-  const found = part.groups
-    .map((_, at) => `LEFT JOIN found_${at} ON found_${at}.label_row = labels.${labelRow}`)
-    .join(' ')
-  const joined = `${labels} AS labels ${found}`
+  if (part.unmatchedPath !== null) await writeUnmatched(connection, part, labels)
+  return { rows, matched }
+}
+
+/** Labels may call their columns anything, what the join calls its own too. */
+const keyName = (column: string) => `key ${column}`
+
+const labelsOf = ({ labelsPath, from, to }: PartRequest) =>
+  // However many rows there are elsewhere, labels are those that look theirs up, one after the other in their order.
+  `(SELECT * FROM read_parquet(${quoteLiteral(labelsPath)}, file_row_number = true, explicit_cardinality = 1000000000000) WHERE ${labelRow} >= ${from} AND ${labelRow} < ${to})`
+
+async function makePartLabels(
+  connection: DuckDBConnection,
+  { timeColumn, groups, signal }: PartRequest,
+  labels: string,
+): Promise<void> {
+  const keys = [...new Set(groups.flatMap(({ labelKeys }) => labelKeys))].map(
+    (column) => `${quoteIdentifier(column)} AS ${quoteIdentifier(keyName(column))}`,
+  )
+  const columns = [`${labelRow} AS label_row`, `${quoteIdentifier(timeColumn)} AS label_time`, ...keys]
+  await query(
+    connection,
+    `CREATE TEMP VIEW part_labels AS SELECT ${columns.join(', ')} FROM ${labels}`,
+    signal,
+  )
+}
+
+/** Whether rows of the last group may be joined while the part is written, and what has been written tells what was found. */
+const canBeStraight = ({ groups, rowFunctions, unmatchedPath }: PartRequest) =>
+  rowFunctions.length === 0 && unmatchedPath === null && witnesses(groups).length > 0
+
+/** Columns of the last group that are null wherever a label found nothing. */
+const witnesses = (groups: readonly PartGroup[]) =>
+  (groups.at(-1)?.features ?? []).filter(({ hidden, default: given }) => !hidden && given === null)
+
+/**
+ * Whether each label stands in the part once, and all of those that might have found a row of the last group did: of one of its
+ * columns no more values are null than there are others.
+ */
+async function isAsLikely(
+  connection: DuckDBConnection,
+  { path, groups, signal }: PartRequest,
+  { rows, found }: { rows: number; found: number },
+): Promise<boolean> {
+  for (const { column } of witnesses(groups)) {
+    const [counted] = await query(
+      connection,
+      `SELECT count(*) AS rows, count(${quoteIdentifier(column)}) AS found FROM read_parquet(${quoteLiteral(path)})`,
+      signal,
+    )
+    if (Number(counted?.['rows']) !== rows) return false
+    if (Number(counted?.['found']) === found) return true
+  }
+  return false
+}
+
+/** @param found SQL of each group's rows: `label_row`, `event_ts`, `f0`, … */
+async function writePart(
+  connection: DuckDBConnection,
+  part: PartRequest,
+  found: readonly string[],
+): Promise<void> {
+  const joins = found.map(
+    (rows, at) => `LEFT JOIN ${rows} AS found_${at} ON found_${at}.label_row = labels.${labelRow}`,
+  )
+  const joined = `${labelsOf(part)} AS labels ${joins.join(' ')}`
   const made = await runFunctions(connection, part, joined)
   const columns = [
     ...part.labelColumns.map(({ name }) => `labels.${quoteIdentifier(name)}`),
     ...part.groups.flatMap((group, at) => groupColumns(group, at, part.timeColumn)),
     ...made.columns,
   ]
-  await run(
+  await query(
+    connection,
     `COPY (SELECT ${columns.join(', ')} FROM ${joined} ${made.joins} ORDER BY labels.${labelRow})
      TO ${quoteLiteral(part.path)} (${partWrittenAs(typesOf(part))})`,
+    part.signal,
   )
-  if (part.unmatchedPath !== null) await writeUnmatched(connection, part, labels)
-  const [counted] = await run(`SELECT count(*) AS rows FROM ${labels}`)
-  return { rows: Number(counted?.['rows']), matched }
 }
 
 async function distinctKeys(

@@ -26,7 +26,7 @@ import {
 } from './trainingPlan.ts'
 
 /** Labels of one part; a multiple of the content hash's block, so that parts do not show in it. */
-const labelsOfPart = 64 * 65_536
+const labelsOfPart = 77 * 65_536
 
 /** How many ranges of missing intervals a plan names. */
 const namedRanges = 20

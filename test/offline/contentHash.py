@@ -44,7 +44,7 @@ def values_of(kind, column):
     if kind == "BIGINT[]":
         texts = ["[" + ", ".join("NULL" if one is None else str(one) for one in value) + "]" for value in texts]
     texts = [text.encode() for text in texts]
-    return b"".join(struct.pack("<I", len(text)) for text in texts) + b"".join(texts)
+    return b"".join(texts) + b"".join(struct.pack("<I", len(text)) for text in texts)
 
 
 def content_hash(path):
@@ -55,8 +55,9 @@ def content_hash(path):
             column = table[field.name].slice(start, BLOCK)
             kind = type_of(field)
             digest = hashlib.sha256(field.name.encode() + b"\0" + kind.encode() + b"\0")
-            digest.update(bytes(1 if value is None else 0 for value in column.to_pylist()))
             digest.update(values_of(kind, column))
+            nulls = sum(1 << row for row, value in enumerate(column.to_pylist()) if value is None)
+            digest.update(nulls.to_bytes((len(column) + 7) // 8, "little"))
             digests.append(digest.hexdigest())
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 

@@ -4,15 +4,15 @@
  */
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { quoteLiteral } from '../../iceberg/duckdb/quote.ts'
 import { csv, InputError, json, parquet, sqlSource, type FeatureType } from '../../model/index.ts'
-import { contentHash, query, type PartGroup } from '../../offline/index.ts'
+import { buildPart, contentHash, query, type PartGroup } from '../../offline/index.ts'
 import type { PartFeature } from '../../offline/trainingPart.ts'
 import { floatText } from '../iceberg/pyiceberg.ts'
 import { served, type FeatureRow, type Label } from './joinOracle.ts'
 import { randomFrom, type Random } from './random.ts'
-import { build, columnOf, float64, groupOf, keep, writeLabels } from './trainingWorld.ts'
+import { build, columnOf, float64, groupOf, keep, newPath, writeLabels } from './trainingWorld.ts'
 import { workbench } from './workbench.ts'
 
 const bench = workbench()
@@ -23,7 +23,7 @@ const valuesOf = (rows: readonly string[], columns: string) =>
   `SELECT * FROM (VALUES ${rows.join(', ')}) AS given(${columns})`
 
 describe(`whatever the rows and labels (seed ${seed})`, () => {
-  const rounds = 12
+  const rounds = 16
   const lastLabel = 90
 
   const randomRows = ({ below, pick }: Random): FeatureRow[] =>
@@ -38,10 +38,26 @@ describe(`whatever the rows and labels (seed ${seed})`, () => {
       }
     })
 
+  /** Every entity has a row in every interval; some have corrections besides. */
+  const denseRows = (random: Random): FeatureRow[] => {
+    const regular = Array.from({ length: 48 }, (_, at): FeatureRow => {
+      const event = BigInt(5 * Math.floor(at / 3))
+      return {
+        ...{ keys: [['a', 'b', 'c'][at % 3] ?? ''], event, created: event + 2n, run: 'h1' },
+        values: [random.below(1000), random.below(10)],
+      }
+    })
+    const corrections = randomRows(random).map((row) => ({ ...row, run: 'r1' }))
+    return [...regular, ...corrections.slice(0, random.below(4))]
+  }
+
   /** Many are equal in key and time; each has a payload of its own. */
-  const randomLabels = ({ below, pick }: Random): (Label & { payload: number })[] =>
+  const randomLabels = (
+    { below, pick }: Random,
+    keys: readonly (string | null)[],
+  ): (Label & { payload: number })[] =>
     Array.from({ length: 80 }, (_, payload) => ({
-      keys: [below(10) === 0 ? null : pick(['a', 'b', 'c', 'nobody'])],
+      keys: [pick(keys)],
       at: BigInt(below(12) * 8),
       payload,
     }))
@@ -79,7 +95,10 @@ describe(`whatever the rows and labels (seed ${seed})`, () => {
     const random = randomFrom(seed)
     let matched = 0
     for (let round = 0; round < rounds; round++) {
-      const [rows, otherRows, labels] = [randomRows(random), randomRows(random), randomLabels(random)]
+      const isDense = round % 2 === 0
+      const rows = isDense ? denseRows(random) : randomRows(random)
+      const otherRows = randomRows(random)
+      const labels = randomLabels(random, isDense ? ['a', 'b', 'c'] : ['a', 'b', 'c', 'nobody', null])
       const rules = { moments: moments(random), ttlMicros: random.pick([null, 20n]) }
       const [one, other] = [
         await groupOfRows(rows, 'one', rules),
@@ -399,6 +418,77 @@ test('zeros and NaN keep their signs in many rows, in labels and features alike'
     )
   expect(await counted('0')).toEqual([{ d: 0n, f: 0n, x: 0n, y: 0n }])
   expect(await counted('1')).toEqual([{ d: 1000n, f: 1000n, x: 1000n, y: 1000n }])
+})
+
+describe('rows are read while the part is written where every label is likely to have one', () => {
+  const entities = 500
+  const world = async (extraRows = '', extraLabels = '') => {
+    const labels = await writeLabels(
+      bench,
+      `SELECT make_timestamptz(5 + i % 90) AS "at", i % ${entities} AS k, i FROM range(20000) AS numbers(i) ${extraLabels} ORDER BY i`,
+    )
+    const group = await groupOf(
+      bench,
+      `SELECT k, make_timestamptz(10 * e) AS event_timestamp, make_timestamptz(10 * e) AS created_timestamp, 'h' AS run_id,
+         (k * 1000 + e) / 7.0 AS x, CASE WHEN k % 3 > 0 THEN e::DOUBLE END AS y
+       FROM range(${entities}) AS ks(k), range(10) AS es(e) ${extraRows}`,
+      { keys: ['k'], features: [float64('y'), float64('x')] },
+    )
+    return { labels, group }
+  }
+  /** How often the part was written, and what it came to. */
+  const writes = async ({ labels, group }: Awaited<ReturnType<typeof world>>, nobody = -1) => {
+    const path = newPath(bench, 'straight')
+    const connection = await bench.duckdb.connect()
+    const statements = vi.spyOn(connection, 'runAndReadAll')
+    const { matched } = await buildPart(connection, {
+      ...{
+        labelsPath: labels.path,
+        labelColumns: labels.columns,
+        timeColumn: 'at',
+        from: 0,
+        to: labels.rows,
+      },
+      ...{ knowledgeCutoff: true, groups: [group], rowFunctions: [], path, unmatchedPath: null },
+    })
+    connection.closeSync()
+    const copies = statements.mock.calls.filter(([sql]) => sql.startsWith('COPY')).length
+    const [wrong] = await query(
+      bench.connection,
+      `SELECT count(*) AS rows, count(*) FILTER (x IS DISTINCT FROM CASE WHEN k < ${entities} AND k <> ${nobody} THEN (k * 1000 + (epoch_us("at") // 10)) / 7.0 END) AS wrong
+       FROM read_parquet(${quoteLiteral(path)})`,
+    )
+    expect(wrong).toEqual({ rows: BigInt(labels.rows), wrong: 0n })
+    return { copies, matched }
+  }
+
+  test('once', async () => {
+    expect(await writes(await world())).toEqual({ copies: 1, matched: [20_000] })
+  })
+
+  test('and again where a label that was not looked at has none', async () => {
+    const nobody = `UNION ALL SELECT make_timestamptz(50), ${entities}, 20000`
+    expect(await writes(await world('', nobody))).toEqual({ copies: 2, matched: [20_000] })
+  })
+
+  test('and again where an entity has two at a step', async () => {
+    const twice =
+      "UNION ALL SELECT 3, make_timestamptz(20), make_timestamptz(20), 'h', 3002 / 7.0, NULL::DOUBLE"
+    expect(await writes(await world(twice))).toEqual({ copies: 2, matched: [20_000] })
+  })
+
+  test('and again where one has two and another none', async () => {
+    const [one, other] = [3, 8]
+    const twiceAndNever = `WHERE k <> ${other} UNION ALL SELECT ${one}, make_timestamptz(10 * e), make_timestamptz(10 * e), 'h',
+      (${one} * 1000 + e) / 7.0, NULL::DOUBLE FROM range(10) AS es(e)`
+    expect(await writes(await world(twiceAndNever), other)).toEqual({ copies: 2, matched: [19_960] })
+  })
+
+  test('but not where some that were looked at have none', async () => {
+    const nobodies = `UNION ALL SELECT make_timestamptz(50), i, 20000 + i FROM range(${entities}, 30000) AS more(i)`
+    const { copies, matched } = await writes(await world('', nobodies))
+    expect({ copies, matched }).toEqual({ copies: 1, matched: [20_000] })
+  })
 })
 
 test('several parts have the content of one, in the order of the labels', async () => {

@@ -12,10 +12,10 @@
  * | in line | every later step is known later, too | by the step that the label's time gives, in one hash join; where an entity has no row there, by a join over its rows |
  * | late | corrections: a later step was known sooner | where an entity has no row there, by a join over those that ever win |
  *
- * A row at the label's step is what it finds: whatever is greater is in line and known later, or late, and then a later step
- * was known even sooner, up to one in line. Where there is none, a label takes the greater of two finds. What has no late rows
- * pays nothing for them. A table whose rows have timestamps of their own has no steps to speak of: all its rows are treated as
- * late ones, which is right for any rows.
+ * A row at the label's step is what the label finds. A greater one that is in line is known only later; a greater one that is
+ * late has a later step that was known no later than itself, and so on up to one in line, so if the label could see it, its
+ * step would be that one. Where an entity has no row at the step, a label takes the greater of two finds. A table whose rows
+ * have timestamps of their own has no steps to speak of: all its rows are treated as late ones, which is right for any rows.
  *
  * What is known last at a label's time DuckDB finds by ASOF, which sorts all labels. Where little is known, each of it is
  * turned into the span of time in which nothing newer is known, and labels find theirs by hashing: the one step by the

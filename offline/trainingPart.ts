@@ -135,9 +135,11 @@ export async function buildPart(connection: DuckDBConnection, part: PartRequest)
 /** Labels may call their columns anything, what the join calls its own too. */
 const keyName = (column: string) => `key ${column}`
 
-const labelsOf = ({ labelsPath, from, to }: PartRequest) =>
-  // However many rows there are elsewhere, labels are those that look theirs up, one after the other in their order.
-  `(SELECT * FROM read_parquet(${quoteLiteral(labelsPath)}, file_row_number = true, explicit_cardinality = 1000000000000) WHERE ${labelRow} >= ${from} AND ${labelRow} < ${to})`
+const labelsOf = ({ labelsPath, from, to }: PartRequest, options = '') =>
+  `(SELECT * FROM read_parquet(${quoteLiteral(labelsPath)}, file_row_number = true${options}) WHERE ${labelRow} >= ${from} AND ${labelRow} < ${to})`
+
+/** However few they are: labels look their rows up one after the other, which nearly keeps their order. */
+const asMany = ', explicit_cardinality = 1000000000000'
 
 async function makePartLabels(
   connection: DuckDBConnection,
@@ -164,8 +166,8 @@ const witnesses = (groups: readonly PartGroup[]) =>
   (groups.at(-1)?.features ?? []).filter(({ hidden, default: given }) => !hidden && given === null)
 
 /**
- * Whether each label stands in the part once, and all of those that might have found a row of the last group did: of one of its
- * columns no more values are null than there are others.
+ * Whether each label stands in the part once, and as many as might have found a row of the last group did: one of its columns has
+ * that many values.
  */
 async function isAsLikely(
   connection: DuckDBConnection,
@@ -193,7 +195,7 @@ async function writePart(
   const joins = found.map(
     (rows, at) => `LEFT JOIN ${rows} AS found_${at} ON found_${at}.label_row = labels.${labelRow}`,
   )
-  const joined = `${labelsOf(part)} AS labels ${joins.join(' ')}`
+  const joined = `${labelsOf(part, asMany)} AS labels ${joins.join(' ')}`
   const made = await runFunctions(connection, part, joined)
   const columns = [
     ...part.labelColumns.map(({ name }) => `labels.${quoteIdentifier(name)}`),

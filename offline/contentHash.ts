@@ -31,7 +31,7 @@ export const blockRows = 65_536
 const digestLength = 64
 /** DuckDB makes a stream's chunks on one thread, and they are asked for one by one: so each half of the rows has its own. */
 const streamsAtOnce = 2
-/** Of each column the rows of a few blocks are in JavaScript at once. */
+/** Of each column a chunk or two are in JavaScript at once; wider streams have fewer of them to ask for. */
 const columnsOfStream = 16
 
 export interface BlockDigests {

@@ -48,8 +48,6 @@ beforeAll(async () => {
       // A short queue: four hundred connections are far too many for it.
       ASOF_READER_CONCURRENCY: '8',
       ASOF_READER_QUEUE: '64',
-      // As README advises: V8 by itself lets refusals lie as garbage as long as there is memory.
-      NODE_OPTIONS: '--max-old-space-size=192',
     },
   })
 }, 60_000)

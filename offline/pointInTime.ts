@@ -71,13 +71,6 @@ export interface JoinOptions {
   readonly signal?: AbortSignal
 }
 
-/** Joins one group to the labels; labels that find nothing have no row in the result. @returns how many found one */
-export const joinGroup = (
-  connection: DuckDBConnection,
-  group: JoinedGroup,
-  options: JoinOptions,
-): Promise<number> => withGroupJoin(connection, group, options, (join) => join.run())
-
 /** Looks a group's rows up for the labels, and drops what that took in the end. */
 export async function withGroupJoin<Result>(
   connection: DuckDBConnection,
@@ -146,7 +139,7 @@ export class GroupJoin {
     return { sql: this.readRows('look'), labels: await this.count('look') }
   }
 
-  /** Makes the table. @returns how many labels found a row */
+  /** Makes the table; labels that find nothing have no row in it. @returns how many found one */
   async run(): Promise<number> {
     await this.query(`CREATE TEMP TABLE ${this.into} AS ${this.readRows('look')}`)
     const found = await this.countFound()

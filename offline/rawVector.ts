@@ -58,7 +58,7 @@ export class RawNumbers extends RawVector {
  */
 const textBytes = 16
 const inlineBytes = 12
-const [inlineAt, pointerAt] = [4, 8]
+const [inlineOffset, pointerOffset] = [4, 8]
 
 /** A VARCHAR. */
 export class RawTexts extends RawVector {
@@ -88,7 +88,7 @@ export class RawTexts extends RawVector {
     for (let row = from; row < to; row++) {
       const bytes = this.lengthAt(row)
       if (bytes <= inlineBytes) {
-        const first = textBytes * row + inlineAt
+        const first = textBytes * row + inlineOffset
         for (let at = 0; at < bytes; at++) all[end + at] = this.data[first + at] as number
         end += bytes
         continue
@@ -125,7 +125,7 @@ export class RawTexts extends RawVector {
     const { buffer, byteOffset } = this.data
     return bindings.get_data_from_pointer(
       buffer as ArrayBuffer,
-      byteOffset + textBytes * row + pointerAt,
+      byteOffset + textBytes * row + pointerOffset,
       bytes,
     )
   }

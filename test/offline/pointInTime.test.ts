@@ -5,7 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { quoteIdentifier, quoteLiteral } from '../../iceberg/index.ts'
 import { openDuckDb, query, type DuckDb } from '../../offline/index.ts'
-import { joinGroup, type JoinOptions } from '../../offline/pointInTime.ts'
+import { withGroupJoin, type JoinOptions } from '../../offline/pointInTime.ts'
 import { temporaryFolder } from '../support/temporaryFolder.ts'
 import { served, type FeatureRow, type Label, type Rules } from './joinOracle.ts'
 import { randomFrom, type Random } from './random.ts'
@@ -97,7 +97,7 @@ async function joined(
       .join(', ')}) AS t(label_row, label_time, "its name", n)`,
   )
   await query(connection, 'DROP TABLE IF EXISTS found')
-  const count = await joinGroup(
+  const count = await withGroupJoin(
     connection,
     {
       labelKeys: ['its name', 'n'],
@@ -108,6 +108,7 @@ async function joined(
       ...rules,
     },
     { labels: 'asked', into: 'found', ...options },
+    (join) => join.run(),
   )
   const found = await query(connection, 'SELECT label_row, f0, f1 FROM found')
   expect(found).toHaveLength(count)
@@ -162,7 +163,9 @@ test('a large table whose rows have timestamps of their own is joined as exactly
     },
     relation: (columns: readonly string[]) => `(SELECT ${columns.join(', ')} FROM ${rows})`,
   }
-  const count = await joinGroup(connection, group, { labels: 'asked', into: 'found' })
+  const count = await withGroupJoin(connection, group, { labels: 'asked', into: 'found' }, (join) =>
+    join.run(),
+  )
   const [wrong] = await query(
     connection,
     `SELECT count(*) AS labels FROM asked JOIN found USING (label_row)
